@@ -12,7 +12,6 @@
 //   keys.set("model.width=256");
 #pragma once
 
-#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -31,7 +30,8 @@ using KeyValue =
 using KeyTarget = std::variant<bool*, int64_t*, double*, std::string*, std::vector<int64_t>*, std::vector<double>*,
                                std::vector<std::string>*>;
 
-// What values a key may take. A list is accepted when each of its elements is, unless the check is `satisfies` on lists.
+// What values a key may take. range, at_least, positive and one_of accept a list when they accept each of its elements;
+// not_empty and satisfies judge the list as a whole.
 struct KeyCheck {
   std::string allowed;                           // for the help and the errors: "8 to 65536"
   std::function<bool(const KeyValue&)> accepts;  // none: every value of the key's type
@@ -107,8 +107,7 @@ class KeyTable {
     std::function<std::vector<std::string>()> entries;
     std::function<KeyTable(const std::string& entry)> open;  // makes the entry when it is missing
     std::function<void()> clear;
-    std::shared_ptr<void> blank_storage;      // a default entry,
-    std::function<KeyTable()> declare_blank;  // for the help
+    std::function<KeyTable()> blank;  // a default entry, for the help
   };
 
   enum class Mode { kFile, kAssignment };
@@ -149,7 +148,7 @@ void KeyTable::add_tables(const std::string& name, Entries* entries, std::string
                while (entries->size() <= index) entries->emplace_back();
                return of((*entries)[index]);
              },
-             [entries] { entries->clear(); }, blank, [blank = blank.get(), of] { return of(*blank); }});
+             [entries] { entries->clear(); }, [blank, of] { return of(*blank); }});
 }
 
 template <class T>
@@ -166,8 +165,8 @@ void KeyTable::add_named_tables(const std::string& name, std::map<std::string, T
                for (const auto& [key, entry] : *entries) all.push_back(key);
                return all;
              },
-             [entries, of](const std::string& entry) { return of((*entries)[entry]); }, [entries] { entries->clear(); }, blank,
-             [blank = blank.get(), of] { return of(*blank); }});
+             [entries, of](const std::string& entry) { return of((*entries)[entry]); }, [entries] { entries->clear(); },
+             [blank, of] { return of(*blank); }});
 }
 
 }  // namespace mugato

@@ -7,10 +7,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace mugato {
+
+struct Descriptor;
 
 using TensorMap = std::map<std::string, at::Tensor>;
 using StringMap = std::map<std::string, std::string>;
@@ -40,7 +43,7 @@ class SafetensorsReader {
 
  private:
   std::filesystem::path path_;
-  int descriptor_ = -1;
+  std::unique_ptr<Descriptor> file_;
   int64_t data_start_ = 0;
   StringMap metadata_;
   std::map<std::string, SafetensorsInfo> tensors_;
