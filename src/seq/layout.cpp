@@ -31,10 +31,9 @@ MicroBatch MicroBatch::to(at::Device device) const {
   if (device.is_cpu()) return *this;
   MicroBatch moved = *this;
   auto& l = moved.layout;
-  for (at::Tensor* tensor :
-       {&l.ids, &l.document, &l.position, &l.timestep, &l.local, &l.slots, &l.id_values,
-        &l.cell_index, &l.cell_values, &l.patch_index, &l.patch_row, &l.patch_column,
-        &l.patch_number, &l.target_slots, &l.targets, &l.target_domains, &moved.patches})
+  for (at::Tensor* tensor : {&l.ids, &l.document, &l.position, &l.timestep, &l.local, &l.slots, &l.id_values, &l.cell_index,
+                             &l.cell_values, &l.patch_index, &l.patch_row, &l.patch_column, &l.patch_number, &l.target_slots,
+                             &l.targets, &l.target_domains, &moved.patches})
     *tensor = tensor->to(device, /*non_blocking=*/true);
   return moved;
 }

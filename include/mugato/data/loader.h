@@ -1,0 +1,78 @@
+// The BatchStream of training: lanes of draws, packed into rows by threads ahead of the trainer.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "mugato/data/mixture.h"
+#include "mugato/data/sources.h"
+#include "mugato/data/windows.h"
+#include "mugato/seq/batch_stream.h"
+
+namespace mugato::data {
+
+struct LoaderOptions {
+  int64_t rows = 8;        // L: rows of a global step, a lane each
+  int64_t micro_rows = 0;  // rows of a micro-batch; 0: all of them
+  int64_t context = 1024;  // S: slots of a row
+  int64_t workers = 1;     // threads that make rows
+  int64_t prefetch = 4;    // steps made ahead
+  uint64_t seed = 0;
+};
+
+class Loader : public BatchStream {
+ public:
+  Loader(const std::vector<DataEntry>& entries, std::vector<std::shared_ptr<const Source>> sources,
+         std::shared_ptr<const Tokenizer> tokenizer, std::shared_ptr<const Sequencer> sequencer, LoaderOptions options);
+  ~Loader() override;
+
+  // Waits for the next step. Rethrows what went wrong in a thread, after the steps made before it.
+  GlobalStep next() override;
+  std::string state() const override;
+  void set_state(const std::string& state) override;  // throws Error when it is of another number of rows
+  const std::vector<std::string>& domain_names() const override { return domain_names_; }
+
+  double seconds_waited() const { return seconds_waited_; }  // in next(), since the start
+
+ private:
+  // Everything a thread needs to go on: a counter per lane. A document that did not fit is drawn again, so it is not saved.
+  struct Position {
+    int64_t step = 0;
+    std::vector<int64_t> draws;
+  };
+  struct Made {
+    GlobalStep step;
+    Position after;
+  };
+  struct Lane;
+
+  void start();
+  void stop();
+  void run();
+  Made make(Position position, std::vector<Lane>& lanes) const;
+  void fill(int64_t lane, Position& position, Lane& state, std::vector<Sample>& row, std::vector<DomainCounts>& counts) const;
+  Sample draw(int64_t number) const;
+
+  std::vector<std::string> domain_names_;
+  std::vector<std::shared_ptr<const Source>> sources_;
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::shared_ptr<const Sequencer> sequencer_;
+  LoaderOptions options_;
+  Mixture mixture_;
+  std::vector<WindowCutter> cutters_;
+
+  Position position_;  // after the last step handed out
+  double seconds_waited_ = 0.0;
+  mutable std::mutex mutex_;
+  std::condition_variable ready_, space_;
+  std::deque<Made> queue_;
+  std::exception_ptr error_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace mugato::data

@@ -1,0 +1,36 @@
+// Which episode is drawn when: a pure function of the seed and the number of the draw, so that the position in the data is one
+// counter per lane, whatever the number of ranks and threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace mugato::data {
+
+// A permutation of [0, size) that needs no memory: index -> index, by a keyed Feistel network walked until it lands inside.
+int64_t permuted(int64_t index, int64_t size, uint64_t key);
+
+struct Draw {
+  size_t source = 0;
+  int64_t count = 0;  // how many draws of this source came before: its global order is 0, 1, 2, ...
+  int64_t index = 0;  // the episode: every one is drawn once before any is drawn again
+};
+
+class Mixture {
+ public:
+  // One weight and size per source; weights count draws. Throws Error when no weight is positive, or one is negative.
+  Mixture(std::vector<double> weights, std::vector<int64_t> sizes, uint64_t seed);
+
+  Draw draw(int64_t number) const;  // thread-safe
+
+  // Draws come in cycles; within a cycle every source has exactly its share, in an order shuffled anew for each.
+  static constexpr int64_t kCycle = 1000;
+
+ private:
+  std::vector<int64_t> sizes_;
+  std::vector<int64_t> share_;  // draws per cycle
+  uint64_t seed_;
+};
+
+}  // namespace mugato::data

@@ -1,0 +1,30 @@
+// The [[data]] entries of a configuration, and what builds a Source from one.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "mugato/core/keys.h"
+#include "mugato/core/registry.h"
+#include "mugato/data/source.h"
+#include "mugato/env/environment.h"
+
+namespace mugato::data {
+
+struct DataEntry {
+  std::string source;        // a name of the SourceRegistry
+  std::string name;          // of the domain, in metrics; empty: the source's name
+  double weight = 1.0;       // share of the draws
+  double loss_weight = 1.0;  // weight of its targets in the loss
+  int64_t max_steps = 0;     // longest window in timesteps; 0: as many as fit into the context
+
+  const std::string& domain() const { return name.empty() ? source : name; }
+};
+void declare(KeyTable& keys, const std::string& prefix, DataEntry& entry);
+
+using SourceRegistry = Registry<std::unique_ptr<Source>(const DataEntry&, Split)>;
+
+// Every environment of `worlds` as a source of its expert's episodes, and "stories".
+void register_builtins(SourceRegistry& registry, const env::EnvironmentRegistry& worlds);
+
+}  // namespace mugato::data

@@ -1,0 +1,31 @@
+// What a run is worth: losses on held-out data, and scores in the built-in worlds.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "mugato/act/rollout.h"
+#include "mugato/run/run.h"
+
+namespace mugato::run {
+
+// Teacher-forced loss on held-out episodes of every [[data]] entry: "loss" (weighted like training), "loss/DOMAIN" in nats a
+// target, and "accuracy/DOMAIN", the share of targets that are the most likely id.
+std::map<std::string, double> held_out_losses(const Parts& parts, const Registries& registries, int64_t documents);
+
+// Plays a built-in world on evaluation seeds first, first + 1, ...
+struct WorldScores {
+  act::Scores scores;
+  std::vector<act::EpisodeResult> episodes;
+};
+WorldScores play(const Parts& parts, const Registries& registries, const std::string& environment, int64_t episodes,
+                 int64_t first = 0, const act::Watcher& watcher = {});
+
+// Stories on held-out documents: nats of the model and of the grammar per document.
+struct StoriesScores {
+  double loss = 0.0, entropy = 0.0;
+  double loss_over_entropy() const { return loss / entropy; }
+};
+StoriesScores score_stories(const Parts& parts, int64_t documents);
+
+}  // namespace mugato::run

@@ -1,0 +1,59 @@
+// A run put together: what a configuration names, built; and a trained run, loaded from its folder.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mugato/act/policy.h"
+#include "mugato/data/loader.h"
+#include "mugato/run/config.h"
+
+namespace mugato::run {
+
+// What names in a configuration can mean. Add your own before training or loading.
+struct Registries {
+  SequenceModelRegistry sequence_models{"sequence model"};
+  env::EnvironmentRegistry environments{"environment"};
+  data::SourceRegistry sources{"data source"};
+
+  Registries();  // with the built-in ones
+  Registries(const Registries&) = delete;
+  Registries& operator=(const Registries&) = delete;
+};
+
+// The parts that training, evaluation and acting share.
+struct Parts {
+  RunConfig config;
+  std::shared_ptr<const TextTokenizer> text;  // null when tokens.text is empty
+  std::shared_ptr<const Tokenizer> tokenizer;
+  std::shared_ptr<const Sequencer> sequencer;
+  std::shared_ptr<Agent> agent;
+  at::Device device = at::kCPU;
+
+  // Builds everything from a configuration; weights are drawn by run.seed.
+  static Parts build(const RunConfig& config, const Registries& registries);
+
+  // A trained run: RUN, or one of its checkpoint folders. The newest complete checkpoint is taken, or `best`.
+  static Parts load(const std::filesystem::path& run, const Registries& registries,
+                    const std::vector<std::string>& assignments = {});
+
+  std::vector<std::shared_ptr<const data::Source>> sources(const Registries& registries, data::Split split) const;
+
+  // A policy for a world, with the memory that the run's windows of it had.
+  act::Policy policy(const Schema& schema, const std::string& environment, int64_t sessions) const;
+
+  int64_t step = 0;                       // updates that made these weights
+  std::filesystem::path checkpoint = {};  // where they came from
+};
+
+// Trains by a configuration into config.out; with `resume`, from its newest checkpoint. Returns false when it was stopped by
+// a signal (its number in *signal).
+struct TrainResult {
+  int64_t step = 0;
+  int signal = 0;
+};
+TrainResult train(const RunConfig& config, const Registries& registries, bool resume);
+
+}  // namespace mugato::run

@@ -1,0 +1,40 @@
+// The progress of a run for people: a bar that redraws itself on a terminal, plain lines elsewhere.
+#pragma once
+
+#include <chrono>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "mugato/train/trainer.h"
+
+namespace mugato {
+
+class ProgressConsole {
+ public:
+  // `out` is a terminal or not by itself; lines go to a plain stream every `seconds_between_lines`.
+  ProgressConsole(std::FILE* out, std::vector<std::string> domains, double seconds_between_lines = 10.0);
+  ~ProgressConsole();
+
+  void step(const StepReport& report);
+
+  // A line of its own, above the bar: an evaluation, a saved checkpoint.
+  void line(const std::string& text);
+
+ private:
+  std::string text(const StepReport& report) const;
+
+  std::FILE* out_;
+  bool terminal_;
+  std::vector<std::string> domains_;
+  double seconds_between_lines_;
+  std::chrono::steady_clock::time_point last_ = {};
+  std::vector<double> smooth_loss_;  // per domain, over about twenty steps
+  double smooth_total_ = 0.0, smooth_seconds_ = 0.0, slots_ = 0.0, tokens_ = 0.0;
+  bool bar_shown_ = false;
+};
+
+// "1:02:03", "4:05"
+std::string duration_text(double seconds);
+
+}  // namespace mugato

@@ -1,0 +1,202 @@
+#include "mugato/data/loader.h"
+
+#include <ATen/Parallel.h>
+
+#include <atomic>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "mugato/core/error.h"
+
+namespace mugato::data {
+namespace {
+
+std::vector<double> weights_of(const std::vector<DataEntry>& entries) {
+  std::vector<double> weights;
+  for (const auto& entry : entries) weights.push_back(entry.weight);
+  return weights;
+}
+
+std::vector<int64_t> sizes_of(const std::vector<std::shared_ptr<const Source>>& sources) {
+  std::vector<int64_t> sizes;
+  for (const auto& source : sources) sizes.push_back(source->size());
+  return sizes;
+}
+
+// Runs task(0) ... task(count - 1) on `workers` threads, this one among them; the first error is rethrown.
+template <class Task>
+void run_parallel(int64_t count, int64_t workers, const Task& task) {
+  std::atomic<int64_t> next{0};
+  std::mutex mutex;
+  std::exception_ptr error;
+  const auto work = [&] {
+    try {
+      for (int64_t i = next++; i < count; i = next++) task(i);
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      if (!error) error = std::current_exception();
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int64_t w = 1; w < std::min(workers, count); ++w)
+    threads.emplace_back([&] {
+      at::set_num_threads(1);
+      work();
+    });
+  work();
+  for (auto& thread : threads) thread.join();
+  if (error) std::rethrow_exception(error);
+}
+
+}  // namespace
+
+// A document that did not fit into the last row, kept so that it need not be made again.
+struct Loader::Lane {
+  std::optional<Sample> carried;
+};
+
+Loader::Loader(const std::vector<DataEntry>& entries, std::vector<std::shared_ptr<const Source>> sources,
+               std::shared_ptr<const Tokenizer> tokenizer, std::shared_ptr<const Sequencer> sequencer, LoaderOptions options)
+    : sources_(std::move(sources)),
+      tokenizer_(std::move(tokenizer)),
+      sequencer_(std::move(sequencer)),
+      options_(options),
+      mixture_(weights_of(entries), sizes_of(sources_), options.seed) {
+  for (size_t i = 0; i < entries.size(); ++i) {
+    domain_names_.push_back(entries[i].domain());
+    auto schema = std::make_shared<const Schema>(sources_[i]->schema());
+    validate(*schema, tokenizer_->vocabulary());
+    cutters_.emplace_back(
+        std::move(schema),
+        WindowCutter::Options{.context = options.context, .max_steps = entries[i].max_steps, .domain = static_cast<int64_t>(i)},
+        *tokenizer_, *sequencer_);
+  }
+  if (options_.micro_rows <= 0) options_.micro_rows = options_.rows;
+  position_.draws.assign(static_cast<size_t>(options_.rows), 0);
+}
+
+Loader::~Loader() { stop(); }
+
+void Loader::start() {
+  stopping_ = false;
+  error_ = nullptr;
+  queue_.clear();
+  at::init_num_threads();  // before a loader thread sets its own number
+  thread_ = std::thread([this] { run(); });
+}
+
+void Loader::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  space_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Loader::run() {
+  at::set_num_threads(1);  // the trainer has the cores; OpenMP pools are per thread
+  try {
+    auto position = position_;
+    std::vector<Lane> lanes(position.draws.size());
+    for (;;) {
+      auto made = make(position, lanes);
+      position = made.after;
+      std::unique_lock lock(mutex_);
+      space_.wait(lock, [&] { return static_cast<int64_t>(queue_.size()) < options_.prefetch || stopping_; });
+      if (stopping_) return;
+      queue_.push_back(std::move(made));
+      ready_.notify_one();
+    }
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    error_ = std::current_exception();
+    ready_.notify_one();
+  }
+}
+
+GlobalStep Loader::next() {
+  if (!thread_.joinable()) start();
+  const auto begin = std::chrono::steady_clock::now();
+  std::unique_lock lock(mutex_);
+  ready_.wait(lock, [&] { return !queue_.empty() || error_; });
+  seconds_waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  if (queue_.empty()) std::rethrow_exception(error_);
+  auto made = std::move(queue_.front());
+  queue_.pop_front();
+  position_ = std::move(made.after);
+  space_.notify_one();
+  return std::move(made.step);
+}
+
+Sample Loader::draw(int64_t number) const {
+  const auto drawn = mixture_.draw(number);
+  Random random(hash_key(options_.seed, 0x77696e0a, number));
+  return cutters_[drawn.source].random(sources_[drawn.source]->get(drawn.index), random);
+}
+
+void Loader::fill(int64_t lane, Position& position, Lane& state, std::vector<Sample>& row,
+                  std::vector<DomainCounts>& counts) const {
+  int64_t room = options_.context;
+  auto& draws = position.draws[static_cast<size_t>(lane)];
+  for (;; ++draws) {
+    if (!state.carried) state.carried = draw(lane + draws * options_.rows);
+    const int64_t tokens = sequencer_->num_tokens(*state.carried);
+    if (tokens > room) return;
+    room -= tokens;
+    auto& count = counts[static_cast<size_t>(state.carried->domain)];
+    ++count.samples;
+    count.tokens += tokens;
+    row.push_back(std::move(*state.carried));
+    state.carried.reset();
+  }
+}
+
+Loader::Made Loader::make(Position position, std::vector<Lane>& lanes) const {
+  const int64_t num_lanes = options_.rows, per_micro = options_.micro_rows, num_micro = (num_lanes + per_micro - 1) / per_micro;
+  const auto num_domains = static_cast<int64_t>(domain_names_.size());
+  std::vector<std::vector<Sample>> rows(static_cast<size_t>(num_lanes));
+  std::vector<std::vector<DomainCounts>> counts(static_cast<size_t>(num_lanes),
+                                                std::vector<DomainCounts>(domain_names_.size()));
+  run_parallel(num_lanes, options_.workers, [&](int64_t lane) {
+    const auto i = static_cast<size_t>(lane);
+    fill(lane, position, lanes[i], rows[i], counts[i]);
+  });
+  Made made;
+  made.step.micro_batches.resize(static_cast<size_t>(num_micro));
+  run_parallel(num_micro, options_.workers, [&](int64_t m) {
+    const int64_t first = m * per_micro, size = std::min(per_micro, num_lanes - first);
+    std::vector<Random> randoms;
+    for (int64_t lane = first; lane < first + size; ++lane)
+      randoms.emplace_back(hash_key(options_.seed, 0x706f730a, position.step, lane));
+    made.step.micro_batches[static_cast<size_t>(m)] = sequencer_->lay_out(
+        std::span(rows).subspan(static_cast<size_t>(first), static_cast<size_t>(size)), options_.context, num_domains, randoms);
+  });
+  made.step.counts.resize(domain_names_.size());
+  for (const auto& lane : counts)
+    for (size_t d = 0; d < lane.size(); ++d) {
+      made.step.counts[d].samples += lane[d].samples;
+      made.step.counts[d].tokens += lane[d].tokens;
+    }
+  for (const auto& micro : made.step.micro_batches)
+    for (size_t d = 0; d < micro.target_counts.size(); ++d) made.step.counts[d].targets += micro.target_counts[d];
+  ++position.step;
+  made.after = std::move(position);
+  return made;
+}
+
+std::string Loader::state() const { return nlohmann::json{{"step", position_.step}, {"draws", position_.draws}}.dump(); }
+
+void Loader::set_state(const std::string& state) {
+  stop();
+  const auto json = nlohmann::json::parse(state);
+  position_.step = json.at("step");
+  position_.draws = json.at("draws").get<std::vector<int64_t>>();
+  if (static_cast<int64_t>(position_.draws.size()) != options_.rows)
+    throw Error("the saved data position is of " + std::to_string(position_.draws.size()) + " rows, the configuration has " +
+                    std::to_string(options_.rows),
+                "resume with the train.rows the run was started with");
+  queue_.clear();
+}
+
+}  // namespace mugato::data

@@ -1,0 +1,26 @@
+#include "mugato/data/sources.h"
+
+#include "mugato/data/world_source.h"
+
+namespace mugato::data {
+
+void declare(KeyTable& keys, const std::string& prefix, DataEntry& entry) {
+  keys.add(prefix + "source", &entry.source,
+           "where episodes come from: four_rooms, point_maze, shapes_qa, stories, or a registered name", not_empty());
+  keys.add(prefix + "name", &entry.name, "name of the domain in metrics; empty: that of the source");
+  keys.add(prefix + "weight", &entry.weight, "share of the draws, relative to the other entries", at_least(0));
+  keys.add(prefix + "loss_weight", &entry.loss_weight, "weight of a target of this entry in the loss", at_least(0));
+  keys.add(prefix + "max_steps", &entry.max_steps, "longest window in timesteps; 0: as many as fit into train.context",
+           at_least(0));
+}
+
+void register_builtins(SourceRegistry& registry, const env::EnvironmentRegistry& worlds) {
+  for (const auto& name : worlds.names())
+    registry.add(name, [&worlds, name](const DataEntry&, Split split) {
+      return std::make_unique<WorldSource>(
+          name, [&worlds, name] { return worlds.build(name); }, split);
+    });
+  registry.add("stories", [](const DataEntry&, Split split) { return std::make_unique<StoriesSource>(split); });
+}
+
+}  // namespace mugato::data

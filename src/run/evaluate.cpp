@@ -1,0 +1,108 @@
+#include "mugato/run/evaluate.h"
+
+#include <numeric>
+
+#include "mugato/data/windows.h"
+#include "mugato/data/world_source.h"
+
+namespace mugato::run {
+namespace {
+
+struct HeldOut {
+  double nll = 0.0;
+  int64_t targets = 0, correct = 0;
+};
+
+// Packs samples into rows of the run's context and adds up what the model says of their targets.
+HeldOut read_samples(const Parts& parts, std::vector<Sample> samples) {
+  const at::NoGradGuard no_grad;
+  const int64_t context = parts.config.train.context;
+  constexpr size_t kRows = 8;
+  HeldOut sum;
+  std::vector<std::vector<Sample>> rows;
+  int64_t room = 0;
+  const auto flush = [&] {
+    if (rows.empty()) return;
+    const auto batch = parts.sequencer->lay_out(rows, context, 1).to(parts.device);
+    const auto& layout = batch.layout;
+    const auto hidden = parts.agent->forward(batch).flatten(0, 1).index_select(0, layout.target_slots);
+    const auto logits = at::mm(hidden, parts.agent->head().t()).to(at::kDouble);
+    const auto log_probability = at::log_softmax(logits, 1).gather(1, layout.targets.unsqueeze(1));
+    sum.nll -= log_probability.sum().item<double>();
+    sum.correct += (logits.argmax(1) == layout.targets).sum().item<int64_t>();
+    sum.targets += layout.num_targets();
+    rows.clear();
+  };
+  for (auto& sample : samples) {
+    sample.domain = 0;
+    const int64_t tokens = parts.sequencer->num_tokens(sample);
+    if (rows.empty() || tokens > room) {
+      if (rows.size() == kRows) flush();
+      rows.emplace_back();
+      room = context;
+    }
+    room -= tokens;
+    rows.back().push_back(std::move(sample));
+  }
+  flush();
+  return sum;
+}
+
+HeldOut read_source(const Parts& parts, const data::DataEntry& entry, const data::Source& source, int64_t documents) {
+  const data::WindowCutter cutter(std::make_shared<const Schema>(source.schema()),
+                                  {.context = parts.config.train.context, .max_steps = entry.max_steps}, *parts.tokenizer,
+                                  *parts.sequencer);
+  std::vector<Sample> samples;
+  for (int64_t i = 0; i < std::min(documents, source.size()); ++i)
+    for (auto& sample : cutter.all(source.get(i))) samples.push_back(std::move(sample));
+  return read_samples(parts, std::move(samples));
+}
+
+}  // namespace
+
+std::map<std::string, double> held_out_losses(const Parts& parts, const Registries& registries, int64_t documents) {
+  std::map<std::string, double> metrics;
+  double loss = 0.0, weight = 0.0;
+  const auto sources = parts.sources(registries, data::Split::kEvaluation);
+  for (size_t i = 0; i < sources.size(); ++i) {
+    const auto& entry = parts.config.data[i];
+    const auto sum = read_source(parts, entry, *sources[i], documents);
+    if (sum.targets == 0) continue;
+    const auto targets = static_cast<double>(sum.targets);
+    metrics["loss/" + entry.domain()] = sum.nll / targets;
+    metrics["accuracy/" + entry.domain()] = static_cast<double>(sum.correct) / targets;
+    loss += entry.weight * entry.loss_weight * sum.nll / targets;
+    weight += entry.weight * entry.loss_weight;
+  }
+  if (weight > 0.0) metrics["loss"] = loss / weight;
+  return metrics;
+}
+
+WorldScores play(const Parts& parts, const Registries& registries, const std::string& environment, int64_t episodes,
+                 int64_t first, const act::Watcher& watcher) {
+  const auto build = [&] { return registries.environments.build(environment); };
+  const auto world = build();
+  const int64_t sessions = std::min(parts.config.act.sessions, episodes);
+  auto policy = parts.policy(world->schema(), environment, sessions);
+  std::vector<uint64_t> seeds;
+  for (int64_t i = first; i < first + episodes; ++i) seeds.push_back(env::evaluation_seed(static_cast<uint64_t>(i)));
+  WorldScores result;
+  result.episodes = act::rollout(policy, sessions, build, seeds, watcher);
+  result.scores = act::score(result.episodes, world->reference_scores());
+  return result;
+}
+
+StoriesScores score_stories(const Parts& parts, int64_t documents) {
+  const data::StoriesSource source(data::Split::kEvaluation);
+  data::DataEntry entry;
+  for (const auto& candidate : parts.config.data)
+    if (candidate.source == "stories") entry = candidate;
+  StoriesScores scores;
+  const auto count = static_cast<double>(documents);
+  for (int64_t i = 0; i < documents; ++i)
+    scores.entropy -= source.stories().tell(data::world_seed(data::Split::kEvaluation, i)).log_probability / count;
+  scores.loss = read_source(parts, entry, source, documents).nll / count;
+  return scores;
+}
+
+}  // namespace mugato::run

@@ -1,0 +1,87 @@
+#include "mugato/run/run.h"
+
+#include <ATen/Context.h>
+
+#include "mugato/core/error.h"
+#include "mugato/core/files.h"
+#include "mugato/text/sentencepiece.h"
+
+namespace fs = std::filesystem;
+
+namespace mugato::run {
+namespace {
+
+at::Device pick_device(const std::string& name) {
+  const bool has_cuda = at::globalContext().hasCUDA();
+  if (name == "cuda" && !has_cuda) throw Error("run.device is cuda, there is no GPU", "set run.device=cpu, or auto");
+  return name == "cpu" || !has_cuda ? at::kCPU : at::kCUDA;
+}
+
+Vocabulary make_vocabulary(const TokenOptions& options, const TextTokenizer* text) {
+  return Vocabulary({
+      .text_size = text ? text->size() : options.num_discrete,  // the ids of no text tokenizer are kept free
+      .num_continuous = options.num_continuous,
+      .num_discrete = options.num_discrete,
+      .discrete_range = options.discrete_range == "paper" ? DiscreteRange::kPaper : DiscreteRange::kSeparate,
+  });
+}
+
+Parts assemble(const RunConfig& config, std::shared_ptr<const TextTokenizer> text, const Registries& registries) {
+  Parts parts{.config = config, .text = std::move(text)};
+  const auto vocabulary = make_vocabulary(config.tokens, parts.text.get());
+  parts.tokenizer = std::make_shared<Tokenizer>(vocabulary, parts.text);
+  parts.sequencer = std::make_shared<Sequencer>(vocabulary, config.loss);
+  parts.device = pick_device(config.device);
+  at::manual_seed(static_cast<uint64_t>(config.seed));
+  auto options = config.model.agent;
+  options.embedder.vocabulary = vocabulary.size();
+  parts.agent = make_agent(options, registries.sequence_models);
+  parts.agent->to(parts.device);
+  return parts;
+}
+
+// A checkpoint folder itself, or the newest complete one of a run.
+fs::path find_checkpoint(const fs::path& run) {
+  if (fs::exists(run / "model.safetensors")) return fs::canonical(run);
+  if (!fs::exists(run)) throw Error(run.string() + ": no such run", "give the folder that mugato train wrote, its run.out");
+  if (const auto newest = CheckpointStore(run, 1, {}).newest()) return *newest;
+  throw Error(run.string() + ": no complete checkpoint in it", "train first: mugato train CONFIG");
+}
+
+}  // namespace
+
+Parts Parts::build(const RunConfig& config, const Registries& registries) {
+  std::shared_ptr<const TextTokenizer> text;
+  if (!config.tokens.text.empty()) text = text::load_sentencepiece(config.tokens.text);
+  return assemble(config, std::move(text), registries);
+}
+
+Parts Parts::load(const fs::path& run, const Registries& registries, const std::vector<std::string>& assignments) {
+  const auto checkpoint = find_checkpoint(run);
+  const auto config_path = checkpoint / "config.toml";
+  const auto config = parse_config(read_file(config_path), config_path.string(), assignments);
+  std::shared_ptr<const TextTokenizer> text;
+  if (const auto path = checkpoint / "tokenizer.model"; fs::exists(path))
+    text = text::parse_sentencepiece(read_file(path), path.string());
+  auto parts = assemble(config, std::move(text), registries);
+  parts.step = CheckpointStore::load(checkpoint, *parts.agent, nullptr).step;
+  parts.checkpoint = checkpoint;
+  parts.agent->eval();
+  return parts;
+}
+
+std::vector<std::shared_ptr<const data::Source>> Parts::sources(const Registries& registries, data::Split split) const {
+  std::vector<std::shared_ptr<const data::Source>> all;
+  for (const auto& entry : config.data) all.push_back(registries.sources.build(entry.source, entry, split));
+  return all;
+}
+
+act::Policy Parts::policy(const Schema& schema, const std::string& environment, int64_t sessions) const {
+  int64_t max_steps = 0;
+  for (const auto& entry : config.data)
+    if (entry.source == environment || entry.domain() == environment) max_steps = entry.max_steps;
+  return act::Policy(agent, tokenizer, sequencer, schema, sessions,
+                     {.context = config.train.context, .max_steps = max_steps, .temperature = config.act.temperature});
+}
+
+}  // namespace mugato::run
