@@ -34,11 +34,11 @@ constexpr Sprite paint(const Mask& pixels, Rgb color) {
 
 // The silhouettes share few pixels (the box and the ball none), so that a linear map of the pixels tells them.
 constexpr std::array<Mask, 3> kObjectMasks{mask("........"
-                                                ".####..."
-                                                ".#..#..."
-                                                ".#######"
-                                                ".#..#.#."
-                                                ".####.#."
+                                                ".###...."
+                                                "#...#..."
+                                                "#...####"
+                                                "#...#.#."
+                                                ".###..#."
                                                 "........"
                                                 "........"),
                                            mask("........"

@@ -53,11 +53,17 @@ std::set<std::string> answers(const std::vector<std::string>& words, const std::
     for (const auto& shape : shapes) number += words[2] == "shapes" || words[2] == shape.form + "s" ? 1 : 0;
     right.insert(std::to_string(number));
   } else if (words[1] == "color") {  // what color is the circle
-    for (const auto& shape : shapes)
-      if (shape.form == words[4]) EXPECT_TRUE(right.insert(shape.color).second) << "two of them have one colour";
+    for (const auto& shape : shapes) {
+      if (shape.form == words[4]) {
+        EXPECT_TRUE(right.insert(shape.color).second) << "more than one of them";
+      }
+    }
   } else {  // what shape is the red one
-    for (const auto& shape : shapes)
-      if (shape.color == words[4]) EXPECT_TRUE(right.insert(shape.form).second) << "two of them have one shape";
+    for (const auto& shape : shapes) {
+      if (shape.color == words[4]) {
+        EXPECT_TRUE(right.insert(shape.form).second) << "more than one of them";
+      }
+    }
   }
   return right;
 }
