@@ -54,7 +54,8 @@ constexpr uint64_t evaluation_seed(uint64_t index) { return index | (1ULL << 63)
 // An action drawn uniformly among the valid ones: discrete ids, continuous values in [low, high]. Text actions are not drawn.
 class RandomPolicy {
  public:
-  RandomPolicy(Schema schema, uint64_t seed) : schema_(std::move(schema)), random_(seed) {}
+  // Seeds are hashed: the draws of neighbouring seeds do not overlap, nor follow the world of the same seed.
+  RandomPolicy(Schema schema, uint64_t seed) : schema_(std::move(schema)), random_(hash_key(seed, 0x706f6c696379)) {}
   Action act();
 
  private:

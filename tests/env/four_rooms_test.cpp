@@ -1,0 +1,266 @@
+#include "mugato/env/four_rooms.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "env/four_rooms_reading.h"
+#include "mugato/core/error.h"
+
+namespace mugato::env {
+namespace {
+
+using testing::HasSubstr;
+using Scene = FourRooms::Scene;
+
+// The rules once more, on plain coordinates, for the expert and the dynamics to be held against.
+struct Pose {
+  int64_t x = 0, y = 0, direction = 0;
+  auto operator<=>(const Pose&) const = default;
+};
+
+Pose pose_of(const Scene& scene) { return {scene.x, scene.y, scene.direction}; }
+
+std::pair<int64_t, int64_t> ahead_of(const Pose& pose) {
+  const int64_t step_x[] = {1, 0, -1, 0}, step_y[] = {0, 1, 0, -1};
+  return {pose.x + step_x[pose.direction], pose.y + step_y[pose.direction]};
+}
+
+bool is_floor(const Scene& scene, int64_t x, int64_t y) {
+  if (x < 0 || y < 0 || x >= 8 || y >= 8 || scene.is_wall(x, y)) return false;
+  for (const auto& object : scene.objects)
+    if (object.x == x && object.y == y) return false;
+  return true;
+}
+
+bool faces_target(const Scene& scene, const Pose& pose) {
+  const auto& target = scene.objects[scene.target];
+  return ahead_of(pose) == std::pair(target.x, target.y);
+}
+
+Pose moved(const Scene& scene, Pose pose, int64_t move) {
+  if (move == FourRooms::kLeft) pose.direction = (pose.direction + 3) % 4;
+  if (move == FourRooms::kRight) pose.direction = (pose.direction + 1) % 4;
+  if (move == FourRooms::kForward)
+    if (const auto [x, y] = ahead_of(pose); is_floor(scene, x, y)) pose.x = x, pose.y = y;
+  return pose;
+}
+
+// Moves of the shortest plan from a pose, `done` included; breadth-first, forwards.
+int64_t plan_length(const Scene& scene, const Pose& start) {
+  std::map<Pose, int64_t> distance{{start, 0}};
+  for (std::deque<Pose> queue{start}; !queue.empty(); queue.pop_front()) {
+    const Pose pose = queue.front();
+    if (faces_target(scene, pose)) return distance[pose] + 1;
+    for (const int64_t move : {FourRooms::kLeft, FourRooms::kRight, FourRooms::kForward})
+      if (const Pose next = moved(scene, pose, move); distance.emplace(next, distance[pose] + 1).second) queue.push_back(next);
+  }
+  return 1000;
+}
+
+int64_t move_of(const Action& action) { return std::get<at::Tensor>(action.at("action")).item<int64_t>(); }
+int64_t direction_of(const Observation& observation) {
+  return std::get<at::Tensor>(observation.at("direction")).item<int64_t>();
+}
+
+TEST(EnvFourRooms, ScenesAreLegal) {
+  FourRooms world;
+  std::set<std::pair<int64_t, int64_t>> crossings;
+  for (uint64_t seed = 0; seed < 1000; ++seed) {
+    world.reset(seed);
+    const auto& scene = world.scene();
+    // The only row and column with at most two gaps are the walls; each half of each has one door.
+    int64_t wall_x = -1, wall_y = -1;
+    for (int64_t i = 3; i <= 4; ++i) {
+      int64_t in_column = 0, in_row = 0;
+      for (int64_t j = 0; j < 8; ++j) in_column += scene.is_wall(i, j), in_row += scene.is_wall(j, i);
+      if (in_column == 6) wall_x = i;
+      if (in_row == 6) wall_y = i;
+    }
+    ASSERT_NE(wall_x, -1);
+    ASSERT_NE(wall_y, -1);
+    crossings.emplace(wall_x, wall_y);
+    ASSERT_TRUE(scene.is_wall(wall_x, wall_y));
+    int64_t doors[4] = {};
+    for (int64_t y = 0; y < 8; ++y)
+      for (int64_t x = 0; x < 8; ++x) {
+        if (x != wall_x && y != wall_y) ASSERT_FALSE(scene.is_wall(x, y));
+        else if (!scene.is_wall(x, y)) ++doors[x == wall_x ? (y < wall_y ? 0 : 1) : (x < wall_x ? 2 : 3)];
+      }
+    for (const int64_t number : doors) EXPECT_EQ(number, 1);
+
+    EXPECT_THAT(scene.objects.size(), testing::AnyOf(3U, 4U));
+    std::set<std::pair<int64_t, int64_t>> places;
+    std::set<std::string> names;
+    for (const auto& object : scene.objects) {
+      EXPECT_TRUE(object.x != wall_x && object.y != wall_y) << "neither in a wall nor in a door";
+      EXPECT_TRUE(places.emplace(object.x, object.y).second);
+      EXPECT_TRUE(names.insert(name_of_object(object)).second);
+    }
+    EXPECT_TRUE(is_floor(scene, scene.x, scene.y));
+    for (size_t target = 0; target < scene.objects.size(); ++target) {
+      auto other = scene;
+      other.target = target;
+      EXPECT_LT(plan_length(other, pose_of(scene)), 1000) << "every object can be reached";
+    }
+    EXPECT_EQ(world.mission(), "go to the " + name_of_object(scene.objects[scene.target]));
+  }
+  EXPECT_EQ(crossings.size(), 4U);
+}
+
+TEST(EnvFourRooms, ExpertTakesTheShortestPlan) {
+  FourRooms world;
+  for (uint64_t i = 0; i < 400; ++i) {
+    world.reset(i % 2 == 0 ? train_seed(i) : evaluation_seed(i));
+    const int64_t length = plan_length(world.scene(), pose_of(world.scene()));
+    ASSERT_LE(length, world.max_steps());
+    StepResult result;
+    for (int64_t step = 1; step <= length; ++step) {
+      ASSERT_FALSE(result.done);
+      const int64_t remaining = length - step;
+      // Of the moves that lead on: forward, then left, then right.
+      int64_t expected = FourRooms::kDone;
+      for (const int64_t move : {FourRooms::kRight, FourRooms::kLeft, FourRooms::kForward})
+        if (remaining > 0 && plan_length(world.scene(), moved(world.scene(), pose_of(world.scene()), move)) == remaining)
+          expected = move;
+      const auto action = world.expert();
+      ASSERT_EQ(move_of(action), expected);
+      result = world.step(action);
+    }
+    EXPECT_TRUE(result.done);
+    EXPECT_TRUE(result.success);
+    EXPECT_DOUBLE_EQ(result.reward, 1.0 - 0.9 * static_cast<double>(length) / 40.0);
+  }
+}
+
+TEST(EnvFourRooms, ExpertFindsTheWayFromWhereverTheAgentStrays) {
+  FourRooms world;
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    world.reset(seed);
+    Random random(hash_key(seed));
+    for (int64_t i = 0; i < 12; ++i) world.step(move_action(random.below(3)));
+    const int64_t length = plan_length(world.scene(), pose_of(world.scene()));
+    StepResult result;
+    int64_t steps = 0;
+    for (; !result.done; ++steps) result = world.step(world.expert());
+    EXPECT_EQ(steps, std::min<int64_t>(length, 40 - 12));
+    EXPECT_EQ(result.success, length <= 40 - 12);
+  }
+}
+
+TEST(EnvFourRooms, MovesFollowTheRules) {
+  FourRooms world;
+  int64_t blocked = 0;
+  for (uint64_t seed = 0; seed < 300; ++seed) {
+    auto before = world.reset(seed);
+    Random random(hash_key(seed));
+    for (int64_t step = 1; step <= 40; ++step) {
+      const int64_t move = random.chance(0.6) ? FourRooms::kForward : random.below(2);
+      const Pose from = pose_of(world.scene()), expected = moved(world.scene(), from, move);
+      const auto result = world.step(move_action(move));
+      ASSERT_EQ(pose_of(world.scene()), expected);
+      EXPECT_EQ(direction_of(result.observation), expected.direction);
+      EXPECT_EQ(at::equal(image_of(result.observation), image_of(before)), from == expected)
+          << "a blocked move changes no pixel, any other does";
+      blocked += from == expected ? 1 : 0;
+      EXPECT_EQ(result.reward, 0.0);
+      EXPECT_EQ(result.done, step == 40);
+      EXPECT_FALSE(result.success);
+      before = result.observation;
+    }
+  }
+  EXPECT_GT(blocked, 300);
+}
+
+TEST(EnvFourRooms, DoneElsewhereFails) {
+  FourRooms world;
+  int64_t wrong = 0, wrong_object = 0;
+  for (uint64_t seed = 0; seed < 300; ++seed) {
+    world.reset(seed);
+    Random random(hash_key(seed));
+    // Walk up to any object, on the plan of another mission, and say done.
+    auto scene = world.scene();
+    scene.target = static_cast<size_t>(random.below(static_cast<int64_t>(scene.objects.size())));
+    for (int64_t length; (length = plan_length(scene, pose_of(scene))) > 1;) {
+      int64_t move = 0;
+      while (plan_length(scene, moved(scene, pose_of(scene), move)) != length - 1) ++move;
+      if (world.step(move_action(move)).done) break;
+      std::tie(scene.x, scene.y, scene.direction) = std::tuple(world.scene().x, world.scene().y, world.scene().direction);
+      if (random.chance(0.05)) break;
+    }
+    const bool right = faces_target(world.scene(), pose_of(world.scene()));
+    const auto result = world.step(move_action(FourRooms::kDone));
+    EXPECT_TRUE(result.done);
+    EXPECT_EQ(result.success, right);
+    EXPECT_EQ(result.reward > 0, right);
+    wrong += right ? 0 : 1;
+    wrong_object += !right && faces_target(scene, pose_of(scene)) ? 1 : 0;
+  }
+  EXPECT_GT(wrong, 100);
+  EXPECT_GT(wrong_object, 50);
+}
+
+TEST(EnvFourRooms, BadActionsAreErrorsThatNameTheField) {
+  FourRooms world;
+  EXPECT_THROW(world.step(move_action(0)), c10::Error);  // before the first reset
+  EXPECT_THROW(world.expert(), c10::Error);
+  EXPECT_THROW(world.picture(), c10::Error);
+  world.reset(0);
+  const auto message = [&](const Action& action) -> std::string {
+    try {
+      world.step(action);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  const std::string field = "four_rooms: field 'action' of the action is ";
+  EXPECT_THAT(message({}), HasSubstr(field + "missing"));
+  EXPECT_THAT(message({{"move", at::zeros({}, at::kLong)}}), HasSubstr(field + "missing"));
+  EXPECT_THAT(message({{"action", "left"}}), HasSubstr(field + "text"));
+  EXPECT_THAT(message({{"action", at::Tensor()}}), HasSubstr(field + "an undefined tensor"));
+  EXPECT_THAT(message({{"action", at::zeros({1}, at::kLong)}}), HasSubstr(field + "a Long tensor of shape [1]"));
+  EXPECT_THAT(message({{"action", at::zeros({}, at::kFloat)}}), HasSubstr(field + "a Float tensor of shape []"));
+  EXPECT_THAT(message(move_action(4)), HasSubstr(field + "4"));
+  EXPECT_THAT(message(move_action(-1)), HasSubstr("a value in [0, 4)"));
+  EXPECT_EQ(message({{"action", at::zeros({}, at::kInt)}}), "no error") << "any integer type will do";
+  EXPECT_TRUE(world.step(move_action(FourRooms::kDone)).done);
+  EXPECT_THROW(world.step(move_action(0)), c10::Error);
+}
+
+TEST(EnvFourRooms, ReferenceScoresHold) {
+  constexpr int64_t kEpisodes = 1000;
+  FourRooms world;
+  double random_sum = 0, random_squares = 0, expert_sum = 0, expert_squares = 0;
+  int64_t random_successes = 0;
+  for (uint64_t i = 0; i < kEpisodes; ++i) {
+    const uint64_t seed = evaluation_seed(i);
+    const auto episode = demonstrate(world, seed);
+    EXPECT_TRUE(episode.success);
+    expert_sum += episode.total_return;
+    expert_squares += episode.total_return * episode.total_return;
+    RandomPolicy policy(world.schema(), seed);
+    world.reset(seed);
+    StepResult result;
+    while (!result.done) result = world.step(policy.act());
+    random_sum += result.reward;
+    random_squares += result.reward * result.reward;
+    random_successes += result.success ? 1 : 0;
+  }
+  const auto expect_mean = [](double sum, double squares, double constant) {
+    const double mean = sum / kEpisodes, deviation = std::sqrt(squares / kEpisodes - mean * mean);
+    EXPECT_NEAR(mean, constant, 4 * deviation / std::sqrt(double{kEpisodes}));
+  };
+  expect_mean(random_sum, random_squares, world.reference_scores().random);
+  expect_mean(expert_sum, expert_squares, world.reference_scores().expert);
+  EXPECT_LT(random_successes, kEpisodes / 5);
+}
+
+}  // namespace
+}  // namespace mugato::env
