@@ -32,11 +32,11 @@ struct FieldSpec {
   // kDiscrete: the shape of one timestep, {} for a scalar, {2} for two values, {7,7,3} for a grid. With `cells`, the last
   // axis are the channels of one token (C = 3), whose embeddings are summed; without, every value is a token (C = 1).
   // kContinuous: the shape of one timestep, likewise. kImage: {H, W, channels}, or empty when sizes vary.
-  std::vector<int64_t> shape;
+  std::vector<int64_t> shape = {};
   bool cells = false;
 
   // kDiscrete: values are in [0, num_values[i]), one entry for all values, or with `cells` one per channel.
-  std::vector<int64_t> num_values;
+  std::vector<int64_t> num_values = {};
 
   // kContinuous: mu-law first (paper: observations yes, actions no), or a linear map of [low, high] to [-1, 1].
   bool mu_law = false;
