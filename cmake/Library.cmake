@@ -35,9 +35,9 @@ if(MUGATO_CUDA)
   foreach(_file ${_cu})
     cmake_path(RELATIVE_PATH _file BASE_DIRECTORY ${CMAKE_SOURCE_DIR}/src OUTPUT_VARIABLE _name)
     string(REPLACE "/" "_" _name ${_name})
-    add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/cuda/${_name}.o DEPENDS ${_file}
+    add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/cuda/${_name}.o DEPENDS ${_file} DEPFILE ${CMAKE_BINARY_DIR}/cuda/${_name}.d
       COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/cuda
-      COMMAND ${MUGATO_NVCC} -c -std=c++17 -O3 -arch=${MUGATO_CUDA_ARCH} -Xcompiler -fPIC,-Wall,-Wextra -Werror all-warnings
+      COMMAND ${MUGATO_NVCC} -c -MD -MF ${CMAKE_BINARY_DIR}/cuda/${_name}.d -std=c++17 -O3 -arch=${MUGATO_CUDA_ARCH} -Xcompiler -fPIC,-Wall,-Wextra -Werror all-warnings
               -Wno-deprecated-gpu-targets -I${CMAKE_SOURCE_DIR}/include -I${MUGATO_TORCH_SITE}/nvidia/cu13/include ${_file}
               -o ${CMAKE_BINARY_DIR}/cuda/${_name}.o
       COMMENT "nvcc ${_name}" VERBATIM)

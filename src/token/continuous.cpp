@@ -1,0 +1,123 @@
+#include "mugato/token/continuous.h"
+
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+
+#include "index_text.h"
+#include "mugato/core/error.h"
+
+namespace mugato {
+namespace {
+
+const double kLogRange = std::log1p(kMuLawM * kMu);
+
+// Maps raw values to [-1, 1], with everything that does not depend on the value worked out once. T is the type in which
+// values arrive: limits are compared in that type, since a float 0.4 is above the double 0.4 without being out of range.
+template <class T>
+class UnitMap {
+ public:
+  explicit UnitMap(const ContinuousCodec& codec)
+      : mu_law_(codec.mu_law),
+        // Halves first: the difference of two large limits may overflow.
+        center_(0.5 * codec.low + 0.5 * codec.high),
+        half_(0.5 * codec.high - 0.5 * codec.low),
+        low_(static_cast<T>(codec.mu_law ? -kMuLawM : codec.low)),
+        high_(static_cast<T>(codec.mu_law ? kMuLawM : codec.high)),
+        num_bins_(static_cast<double>(codec.num_bins)) {}
+
+  double unit(double value) const { return std::clamp(mu_law_ ? mu_law(value) : (value - center_) / half_, -1.0, 1.0); }
+  int64_t bin(double value) const {
+    const int64_t floor = static_cast<int64_t>((unit(value) + 1.0) * 0.5 * num_bins_);
+    return std::min(floor, static_cast<int64_t>(num_bins_) - 1);  // +1 belongs to the last bin
+  }
+  bool is_outside(T value) const { return value < low_ || value > high_; }
+
+ private:
+  bool mu_law_;
+  double center_, half_;
+  T low_, high_;
+  double num_bins_;
+};
+
+void check_codec(const ContinuousCodec& codec) {
+  TORCH_CHECK(codec.num_bins >= 1, "a continuous codec with ", codec.num_bins, " bins");
+  TORCH_CHECK(codec.mu_law || codec.low < codec.high, "a continuous codec for [", codec.low, ", ", codec.high, "]");
+}
+
+template <class T>
+void encode_values(const at::Tensor& values, const ContinuousCodec& codec, const std::string& field, int64_t* out,
+                   int64_t* num_clipped) {
+  const UnitMap<T> map(codec);
+  const T* in = values.const_data_ptr<T>();
+  const int64_t count = values.numel();
+  int64_t clipped = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    if (!std::isfinite(in[i]))
+      throw Error("field '" + field + "': value " +
+                      (std::isnan(in[i]) ? "NaN"
+                       : in[i] > 0       ? "inf"
+                                         : "-inf") +
+                      " at " + index_text(i, values.sizes()) + " is not finite",
+                  "correct the data or leave the episode out");
+    clipped += static_cast<int64_t>(map.is_outside(in[i]));
+    out[i] = map.bin(static_cast<double>(in[i]));
+  }
+  if (num_clipped != nullptr) *num_clipped += clipped;
+}
+
+}  // namespace
+
+double mu_law(double x) { return std::copysign(std::log1p(std::abs(x) * kMu) / kLogRange, x); }
+
+double mu_law_inverse(double y) { return std::copysign(std::expm1(std::abs(y) * kLogRange) / kMu, y); }
+
+double ContinuousCodec::to_unit(double value) const {
+  check_codec(*this);
+  TORCH_CHECK(std::isfinite(value), "a continuous value is ", value);
+  return UnitMap<double>(*this).unit(value);
+}
+
+double ContinuousCodec::from_unit(double unit) const {
+  check_codec(*this);
+  return mu_law ? mu_law_inverse(unit) : (0.5 * low + 0.5 * high) + unit * (0.5 * high - 0.5 * low);
+}
+
+int64_t ContinuousCodec::encode(double value) const {
+  check_codec(*this);
+  TORCH_CHECK(std::isfinite(value), "a continuous value is ", value);
+  return UnitMap<double>(*this).bin(value);
+}
+
+double ContinuousCodec::bin_center(int64_t bin) const {
+  TORCH_CHECK(bin >= 0 && bin < num_bins, "continuous bin ", bin, " is not in [0, ", num_bins, ")");
+  return static_cast<double>(2 * bin + 1) / static_cast<double>(num_bins) - 1.0;
+}
+
+double ContinuousCodec::decode(int64_t bin) const { return from_unit(bin_center(bin)); }
+
+at::Tensor ContinuousCodec::encode(const at::Tensor& values, const std::string& field, int64_t* num_clipped) const {
+  if (!mu_law && !(low < high))
+    throw Error("field '" + field + "': the range [" + std::to_string(low) + ", " + std::to_string(high) + "] is empty",
+                "declare low below high");
+  if (values.is_complex())
+    throw Error("field '" + field + "': continuous values are complex", "give real numbers: two values for each");
+  check_codec(*this);
+  TORCH_CHECK(values.is_cpu(), "field '", field, "': continuous values are encoded on the CPU");
+  at::Tensor bins = at::empty(values.sizes(), at::kLong);
+  int64_t* out = bins.mutable_data_ptr<int64_t>();
+  if (values.scalar_type() == at::kFloat) encode_values<float>(values.contiguous(), *this, field, out, num_clipped);
+  else encode_values<double>(values.to(at::kDouble).contiguous(), *this, field, out, num_clipped);
+  return bins;
+}
+
+at::Tensor ContinuousCodec::decode(const at::Tensor& bins) const {
+  const at::Tensor contiguous = bins.to(at::kLong).contiguous();
+  at::Tensor values = at::empty(bins.sizes(), at::kFloat);
+  const int64_t* in = contiguous.const_data_ptr<int64_t>();
+  float* out = values.mutable_data_ptr<float>();
+  for (int64_t i = 0; i < contiguous.numel(); ++i) out[i] = static_cast<float>(decode(in[i]));
+  return values;
+}
+
+}  // namespace mugato
