@@ -1,0 +1,34 @@
+// What the trainer sees of data: global steps of rows, and a position to save.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "mugato/seq/layout.h"
+
+namespace mugato {
+
+// Counters of what a stream has handed out, per domain.
+struct DomainCounts {
+  int64_t samples = 0, tokens = 0, targets = 0;
+};
+
+// The rows of one global step, in micro-batches that fit in memory.
+struct GlobalStep {
+  std::vector<MicroBatch> micro_batches;
+  std::vector<DomainCounts> counts;  // of this step, per domain
+};
+
+class BatchStream {
+ public:
+  virtual ~BatchStream() = default;
+  virtual GlobalStep next() = 0;
+
+  // The position after the last step handed out, small; set_state continues exactly there.
+  virtual std::string state() const = 0;
+  virtual void set_state(const std::string& state) = 0;
+
+  virtual const std::vector<std::string>& domain_names() const = 0;
+};
+
+}  // namespace mugato

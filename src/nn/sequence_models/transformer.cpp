@@ -1,0 +1,154 @@
+#include "mugato/nn/sequence_models/transformer.h"
+
+#include <numeric>
+
+#include "mugato/core/error.h"
+#include "mugato/nn/attention.h"
+
+// Shape legend: B rows, S slots, D width, H heads, d = D / H.
+namespace mugato {
+
+struct Transformer::Block : torch::nn::Module {
+  Block(const SequenceModelOptions& options) {
+    const int64_t width = options.width;
+    const bool gated = options.activation == "geglu";
+    const int64_t hidden = gated && options.geglu_split ? options.ffn_width / 2 : options.ffn_width;
+    const double std = 0.02, residual_std = std / std::sqrt(2.0 * static_cast<double>(options.blocks));
+    const auto parameter = [&](const char* name, at::Tensor value) { return register_parameter(name, std::move(value)); };
+    norm1_weight = parameter("norm1_weight", at::ones({width}));
+    norm1_bias = parameter("norm1_bias", at::zeros({width}));
+    qkv_weight = parameter("qkv_weight", at::randn({3 * width, width}) * std);
+    qkv_bias = parameter("qkv_bias", at::zeros({3 * width}));
+    out_weight = parameter("out_weight", at::randn({width, width}) * residual_std);
+    out_bias = parameter("out_bias", at::zeros({width}));
+    norm2_weight = parameter("norm2_weight", at::ones({width}));
+    norm2_bias = parameter("norm2_bias", at::zeros({width}));
+    up_weight = parameter("up_weight", at::randn({gated ? 2 * hidden : hidden, width}) * std);
+    up_bias = parameter("up_bias", at::zeros({gated ? 2 * hidden : hidden}));
+    down_weight = parameter("down_weight", at::randn({width, hidden}) * residual_std);
+    down_bias = parameter("down_bias", at::zeros({width}));
+  }
+
+  at::Tensor norm1_weight, norm1_bias, qkv_weight, qkv_bias, out_weight, out_bias;
+  at::Tensor norm2_weight, norm2_bias, up_weight, up_bias, down_weight, down_bias;
+};
+
+// Keys and values of every block, (rows,H,capacity,d), filled up to a length per row.
+class Transformer::Cache : public SequenceCache {
+ public:
+  Cache(const SequenceModelOptions& options, int64_t rows, int64_t capacity, at::TensorOptions tensor)
+      : capacity_(capacity), lengths_(static_cast<size_t>(rows), 0) {
+    for (int64_t i = 0; i < options.blocks; ++i)
+      for (auto* side : {&keys_, &values_})
+        side->push_back(at::empty({rows, options.heads, capacity, options.width / options.heads}, tensor));
+  }
+
+  void reset(int64_t row) override { lengths_[static_cast<size_t>(row)] = 0; }
+  int64_t length(int64_t row) const override { return lengths_[static_cast<size_t>(row)]; }
+
+  // Attention of each document's new tokens over what its row holds and themselves; qkv (B,S,3,H,d) -> (B,S,H,d).
+  at::Tensor attend(int64_t block, const at::Tensor& qkv, std::span<const DocumentSpan> documents) {
+    auto out = at::zeros({qkv.size(0), qkv.size(1), qkv.size(3), qkv.size(4)}, qkv.options());
+    for (const auto& span : documents) {
+      const int64_t held = length(span.row), total = held + span.length;
+      TORCH_CHECK(total <= capacity_, "row ", span.row, ": ", total, " tokens, the cache holds ", capacity_);
+      const auto fresh = qkv.select(0, span.row).narrow(0, span.begin, span.length).permute({1, 2, 0, 3});  // (3,H,n,d)
+      const auto keys = keys_[static_cast<size_t>(block)].select(0, span.row),
+                 values = values_[static_cast<size_t>(block)].select(0, span.row);
+      keys.narrow(1, held, span.length).copy_(fresh[1]);
+      values.narrow(1, held, span.length).copy_(fresh[2]);
+      std::optional<at::Tensor> mask;  // a new token sees all that is held and the new ones up to itself
+      if (span.length > 1) mask = at::ones({span.length, total}, qkv.options().dtype(at::kBool)).tril(held);
+      const auto y = at::scaled_dot_product_attention(fresh[0].unsqueeze(0), keys.narrow(1, 0, total).unsqueeze(0),
+                                                      values.narrow(1, 0, total).unsqueeze(0), mask);
+      out.select(0, span.row).narrow(0, span.begin, span.length).copy_(y[0].transpose(0, 1));
+    }
+    return out;
+  }
+
+  void advance(std::span<const DocumentSpan> documents) {
+    for (const auto& span : documents) lengths_[static_cast<size_t>(span.row)] += span.length;
+  }
+
+ private:
+  int64_t capacity_;
+  std::vector<int64_t> lengths_;
+  std::vector<at::Tensor> keys_, values_;
+};
+
+Transformer::Transformer(const SequenceModelOptions& options) : options_(options) {
+  if (options.width % options.heads != 0)
+    throw Error(
+        "model.width " + std::to_string(options.width) + " is not a multiple of model.heads " + std::to_string(options.heads),
+        "the heads share the width evenly");
+  if (options.activation != "gelu" && options.activation != "gelu_tanh" && options.activation != "geglu")
+    throw Error("model.activation is '" + options.activation + "'", "choose gelu, gelu_tanh or geglu");
+  if (options.global_positions)
+    positions_ = register_parameter("positions", at::randn({options.context, options.width}) * 0.02);
+  for (int64_t i = 0; i < options.blocks; ++i)
+    blocks_.push_back(register_module("block" + std::to_string(i), std::make_shared<Block>(options)));
+  norm_weight_ = register_parameter("norm_weight", at::ones({options.width}));
+  norm_bias_ = register_parameter("norm_bias", at::zeros({options.width}));
+}
+
+std::unique_ptr<SequenceCache> Transformer::make_cache(int64_t rows, int64_t capacity) {
+  return std::make_unique<Cache>(options_, rows, capacity, norm_weight_.options().requires_grad(false));
+}
+
+// Dropout, then the whole sub-layer left out for a row with the probability of stochastic depth.
+at::Tensor Transformer::drop(const at::Tensor& residual) const {
+  if (!is_training()) return residual;
+  auto x = options_.dropout > 0.0 ? at::dropout(residual, options_.dropout, true) : residual;
+  if (options_.stochastic_depth <= 0.0) return x;
+  const double keep = 1.0 - options_.stochastic_depth;
+  return x * at::empty({x.size(0), 1, 1}, x.options().requires_grad(false)).bernoulli_(keep).div_(keep);
+}
+
+at::Tensor Transformer::attend(const Block& block, int64_t index, const at::Tensor& x, const SequenceInput& input,
+                               Cache* cache) const {
+  const auto normed = at::layer_norm(x, {options_.width}, block.norm1_weight, block.norm1_bias);
+  const auto qkv = at::linear(normed, block.qkv_weight, block.qkv_bias)
+                       .view({x.size(0), x.size(1), 3, options_.heads, options_.width / options_.heads});
+  const auto& documents = input.layout.documents;
+  const auto y =
+      cache ? cache->attend(index, qkv, documents) : document_attention(qkv, documents, is_training() ? options_.dropout : 0.0);
+  return drop(at::linear(y.flatten(2), block.out_weight, block.out_bias));
+}
+
+at::Tensor Transformer::feed_forward(const Block& block, const at::Tensor& x) const {
+  const auto normed = at::layer_norm(x, {options_.width}, block.norm2_weight, block.norm2_bias);
+  auto hidden = at::linear(normed, block.up_weight, block.up_bias);
+  if (options_.activation == "geglu") {
+    const auto halves = hidden.chunk(2, -1);
+    hidden = halves[0] * at::gelu(halves[1]);
+  } else {
+    hidden = at::gelu(hidden, options_.activation == "gelu_tanh" ? "tanh" : "none");
+  }
+  return drop(at::linear(hidden, block.down_weight, block.down_bias));
+}
+
+at::Tensor Transformer::forward(const SequenceInput& input, SequenceCache* cache) {
+  auto* own_cache = dynamic_cast<Cache*>(cache);
+  TORCH_CHECK(!cache || own_cache, "a cache of another model");
+  TORCH_CHECK(!cache || !at::GradMode::is_enabled(), "a cached pass has no gradients");
+  auto x = input.x;
+  if (positions_.defined()) {
+    const auto& position = input.layout.position;
+    TORCH_CHECK(position.numel() == 0 || input.layout.capacity <= options_.context, "a document longer than model.context");
+    x = x + at::embedding(positions_, position);
+  }
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    const auto index = static_cast<int64_t>(i);
+    x = x + attend(*blocks_[i], index, x, input, own_cache);
+    x = x + feed_forward(*blocks_[i], x);
+    if (input.after_block) x = input.after_block(index, x);
+  }
+  if (own_cache) own_cache->advance(input.layout.documents);
+  return at::layer_norm(x, {options_.width}, norm_weight_, norm_bias_);
+}
+
+void register_builtins(SequenceModelRegistry& registry) {
+  registry.add("transformer", [](const SequenceModelOptions& options) { return std::make_shared<Transformer>(options); });
+}
+
+}  // namespace mugato

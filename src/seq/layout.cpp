@@ -1,0 +1,146 @@
+#include "mugato/seq/layout.h"
+
+#include <cstring>
+
+#include "mugato/core/random.h"
+
+namespace mugato {
+namespace {
+
+uint64_t hash_patch(const uint8_t* bytes) {
+  uint64_t lanes[4] = {1, 2, 3, 4};  // four independent chains keep the multiplier busy
+  for (int64_t i = 0; i < kPatchBytes; i += 32)
+    for (int64_t j = 0; j < 4; ++j) {
+      uint64_t word;
+      std::memcpy(&word, bytes + i + 8 * j, 8);
+      lanes[j] = (lanes[j] ^ word) * 0x9e3779b97f4a7c15ULL;
+      lanes[j] ^= lanes[j] >> 29;
+    }
+  return hash_key(lanes[0], lanes[1], lanes[2], lanes[3]);
+}
+
+at::Tensor as_tensor(const std::vector<int64_t>& values) {
+  auto tensor = at::empty({static_cast<int64_t>(values.size())}, at::kLong);
+  std::copy(values.begin(), values.end(), tensor.data_ptr<int64_t>());
+  return tensor;
+}
+
+}  // namespace
+
+MicroBatch MicroBatch::to(at::Device device) const {
+  if (device.is_cpu()) return *this;
+  MicroBatch moved = *this;
+  auto& l = moved.layout;
+  for (at::Tensor* tensor :
+       {&l.ids, &l.document, &l.position, &l.timestep, &l.local, &l.slots, &l.id_values,
+        &l.cell_index, &l.cell_values, &l.patch_index, &l.patch_row, &l.patch_column,
+        &l.patch_number, &l.target_slots, &l.targets, &l.target_domains, &moved.patches})
+    *tensor = tensor->to(device, /*non_blocking=*/true);
+  return moved;
+}
+
+LayoutBuilder::LayoutBuilder(int64_t rows, int64_t capacity, int64_t num_domains) : rows_(rows), capacity_(capacity) {
+  auto& layout = batch_.layout;
+  layout.rows = rows;
+  layout.capacity = capacity;
+  layout.ids = at::full({rows, capacity}, TokenLayout::kPad, at::kLong);
+  layout.document = at::full({rows, capacity}, -1, at::kLong);
+  layout.position = at::zeros({rows, capacity}, at::kLong);
+  layout.timestep = at::zeros({rows, capacity}, at::kLong);
+  layout.local = at::zeros({rows, capacity}, at::kLong);
+  batch_.target_counts.assign(static_cast<size_t>(num_domains), 0);
+  ids_ = layout.ids.data_ptr<int64_t>();
+  document_ = layout.document.data_ptr<int64_t>();
+  position_of_ = layout.position.data_ptr<int64_t>();
+  timestep_of_ = layout.timestep.data_ptr<int64_t>();
+  local_of_ = layout.local.data_ptr<int64_t>();
+}
+
+void LayoutBuilder::begin_row() {
+  TORCH_CHECK(++row_ < rows_, "more rows than declared");
+  cursor_ = 0;
+  num_documents_ = 0;
+}
+
+void LayoutBuilder::begin_document(int64_t domain, int64_t first_position) {
+  domain_ = domain;
+  position_ = first_position;
+  ++num_documents_;
+  batch_.layout.documents.push_back({row_, cursor_, 0});
+}
+
+void LayoutBuilder::begin_timestep(int64_t timestep, int64_t first_local) {
+  timestep_ = timestep;
+  local_ = first_local;
+}
+
+int64_t LayoutBuilder::next_slot(int64_t id, int64_t local) {
+  TORCH_CHECK(cursor_ < capacity_, "row ", row_, " is full");
+  const int64_t slot = row_ * capacity_ + cursor_++;
+  ids_[slot] = id;
+  document_[slot] = num_documents_ - 1;
+  position_of_[slot] = position_++;
+  timestep_of_[slot] = timestep_;
+  local_of_[slot] = local;
+  ++batch_.layout.documents.back().length;
+  return slot;
+}
+
+void LayoutBuilder::add_id(int64_t id, Use use) {
+  const int64_t slot = next_slot(id, use.action ? TokenLayout::kActionPosition : local_++);
+  id_slots_.push_back(slot);
+  id_values_.push_back(id);
+  // A document's first token has no token before it that could predict it.
+  if (!use.target || batch_.layout.documents.back().length == 1) return;
+  target_slots_.push_back(slot - 1);
+  targets_.push_back(id);
+  target_domains_.push_back(domain_);
+  ++batch_.target_counts[static_cast<size_t>(domain_)];
+}
+
+void LayoutBuilder::add_cell(const int64_t* ids, int64_t channels) {
+  add_id(ids[0], {});
+  for (int64_t c = 1; c < channels; ++c) {
+    cell_index_.push_back(static_cast<int64_t>(id_slots_.size()) - 1);
+    cell_values_.push_back(ids[c]);
+  }
+}
+
+int64_t LayoutBuilder::distinct_patch(const uint8_t* bytes) {
+  const uint64_t hash = hash_patch(bytes);
+  const auto [first, last] = patches_by_hash_.equal_range(hash);
+  for (auto it = first; it != last; ++it)
+    if (std::memcmp(patch_bytes_.data() + it->second * kPatchBytes, bytes, kPatchBytes) == 0) return it->second;
+  const auto index = static_cast<int64_t>(patch_bytes_.size()) / kPatchBytes;
+  patch_bytes_.insert(patch_bytes_.end(), bytes, bytes + kPatchBytes);
+  patches_by_hash_.emplace(hash, index);
+  return index;
+}
+
+void LayoutBuilder::add_patch(const uint8_t* bytes, int64_t row_bucket, int64_t column_bucket, int64_t number) {
+  patch_slots_.push_back(next_slot(TokenLayout::kPatch, local_++));
+  patch_index_.push_back(distinct_patch(bytes));
+  patch_row_.push_back(row_bucket);
+  patch_column_.push_back(column_bucket);
+  patch_number_.push_back(number);
+}
+
+MicroBatch LayoutBuilder::finish() {
+  auto& layout = batch_.layout;
+  layout.slots = at::cat({as_tensor(id_slots_), as_tensor(patch_slots_)});
+  layout.id_values = as_tensor(id_values_);
+  layout.cell_index = as_tensor(cell_index_);
+  layout.cell_values = as_tensor(cell_values_);
+  layout.patch_index = as_tensor(patch_index_);
+  layout.patch_row = as_tensor(patch_row_);
+  layout.patch_column = as_tensor(patch_column_);
+  layout.patch_number = as_tensor(patch_number_);
+  layout.target_slots = as_tensor(target_slots_);
+  layout.targets = as_tensor(targets_);
+  layout.target_domains = as_tensor(target_domains_);
+  batch_.patches = at::empty({static_cast<int64_t>(patch_bytes_.size()) / kPatchBytes, kPatchBytes}, at::kByte);
+  std::copy(patch_bytes_.begin(), patch_bytes_.end(), batch_.patches.data_ptr<uint8_t>());
+  return std::move(batch_);
+}
+
+}  // namespace mugato

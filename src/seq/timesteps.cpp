@@ -1,0 +1,202 @@
+#include "mugato/seq/timesteps.h"
+
+#include <tuple>
+
+#include "mugato/core/error.h"
+#include "mugato/token/discrete.h"
+
+namespace mugato {
+namespace {
+
+int64_t num_tokens_of(const FieldSpec& field) {
+  const int64_t values = field.values_per_step();
+  return field.cells ? values / static_cast<int64_t>(field.num_values.size()) : values;
+}
+
+int64_t num_patches_of(const FieldValues& values) {
+  return patch_grid(values.values.size(1), values.values.size(2)).num_patches();
+}
+
+// Text comes first, then images, then values; within a group by name.
+int group_of(const FieldSpec& field) {
+  if (field.modality == Modality::kText) return 0;
+  return field.modality == Modality::kImage ? 1 : 2;
+}
+
+void check_shape(const FieldSpec& field, const at::Tensor& values) {
+  std::vector<int64_t> expected{values.dim() > 0 ? values.size(0) : 0};
+  expected.insert(expected.end(), field.shape.begin(), field.shape.end());
+  if (values.dim() > 0 && values.sizes() == at::IntArrayRef(expected)) return;
+  throw Error("field '" + field.name + "' has values of shape " + c10::str(values.sizes()) + ", its schema says (E" +
+                  (field.shape.empty() ? "" : ", " + c10::str(at::IntArrayRef(field.shape))) + ")",
+              "make the source's values and its schema agree");
+}
+
+}  // namespace
+
+Timesteps slice(const Timesteps& timesteps, Window window) {
+  TORCH_CHECK(window.start >= 0 && window.length > 0 && window.start + window.length <= timesteps.num_steps);
+  Timesteps part;
+  part.num_steps = window.length;
+  part.ends = timesteps.ends && window.start + window.length == timesteps.num_steps;
+  for (const auto& field : timesteps.fields) {
+    part.fields.push_back(field);
+    part.fields.back().tokens = field.tokens.narrow(0, window.start, window.length);
+    part.fields.back().valid = field.valid.narrow(0, window.start, window.length);
+  }
+  return part;
+}
+
+Episode slice(const Episode& episode, Window window) {
+  TORCH_CHECK(window.start >= 0 && window.length > 0 && window.start + window.length <= episode.num_steps);
+  Episode part = episode;
+  part.num_steps = window.length;
+  for (auto& field : part.fields) {
+    if (field.values.defined()) field.values = field.values.narrow(0, window.start, window.length);
+    if (!field.text.empty())
+      field.text = {field.text.begin() + window.start, field.text.begin() + window.start + window.length};
+  }
+  return part;
+}
+
+StepOrder step_order(const Schema& schema) {
+  StepOrder order;
+  for (size_t i = 0; i < schema.fields.size(); ++i)
+    (schema.fields[i].is_target() ? order.targets : order.observations).push_back(i);
+  const auto by_name = [&](size_t a, size_t b) { return schema.fields[a].name < schema.fields[b].name; };
+  std::sort(order.targets.begin(), order.targets.end(), by_name);
+  std::sort(order.observations.begin(), order.observations.end(), [&](size_t a, size_t b) {
+    return std::tuple(group_of(schema.fields[a]), schema.fields[a].name) <
+           std::tuple(group_of(schema.fields[b]), schema.fields[b].name);
+  });
+  return order;
+}
+
+Tokenizer::Tokenizer(Vocabulary vocabulary, std::shared_ptr<const TextTokenizer> text)
+    : vocabulary_(std::move(vocabulary)), text_(std::move(text)) {
+  if (text_ && text_->size() != vocabulary_.text().size)
+    throw Error("the text tokenizer has " + std::to_string(text_->size()) + " pieces, the vocabulary " +
+                    std::to_string(vocabulary_.text().size),
+                "use the tokenizer that the run was trained with");
+}
+
+const TextTokenizer& Tokenizer::text() const {
+  if (!text_) throw Error("there is text to read but no text tokenizer", "set tokens.text to a SentencePiece model");
+  return *text_;
+}
+
+ContinuousCodec Tokenizer::continuous_codec(const FieldSpec& field) const {
+  return {field.mu_law, field.low, field.high, vocabulary_.continuous().size};
+}
+
+FieldTokens Tokenizer::tokenize_text(const FieldSpec& field, const std::vector<std::string>& text) const {
+  std::vector<std::vector<int32_t>> ids;
+  size_t longest = 0;
+  for (size_t e = 0; e < text.size(); ++e) {
+    // A mission is the same at every timestep: encode it once.
+    ids.push_back(e > 0 && text[e] == text[e - 1] ? ids.back() : this->text().encode(text[e]));
+    longest = std::max(longest, ids.back().size());
+  }
+  const auto num_steps = static_cast<int64_t>(text.size()), width = static_cast<int64_t>(longest);
+  FieldTokens result{at::zeros({num_steps, width, 1}, at::kLong), at::zeros({num_steps, width}, at::kBool), {}};
+  for (size_t e = 0; e < ids.size(); ++e) {
+    std::copy(ids[e].begin(), ids[e].end(), result.tokens.data_ptr<int64_t>() + static_cast<int64_t>(e) * width);
+    std::fill_n(result.valid.data_ptr<bool>() + static_cast<int64_t>(e) * width, ids[e].size(), true);
+  }
+  if (field.role == Role::kAction)
+    throw Error("text field '" + field.name + "' has the role action", "text that is written has the role answer");
+  return result;
+}
+
+FieldTokens Tokenizer::tokenize(const FieldSpec& field, const FieldValues& values) const {
+  if (field.modality == Modality::kText) return tokenize_text(field, values.text);
+  FieldTokens result;
+  if (field.modality == Modality::kImage) {
+    result.tokens = cut_patches(values.values, field.name);
+    result.grid = patch_grid(values.values.size(1), values.values.size(2));
+  } else {
+    check_shape(field, values.values);
+    const int64_t channels = field.cells ? static_cast<int64_t>(field.num_values.size()) : 1;
+    if (field.modality == Modality::kDiscrete)
+      result.tokens = DiscreteCodec{field.num_values}.encode(values.values, field.name) + vocabulary_.discrete().begin;
+    else result.tokens = continuous_codec(field).encode(values.values, field.name) + vocabulary_.continuous().begin;
+    result.tokens = result.tokens.reshape({values.values.size(0), -1, channels});
+  }
+  result.valid = at::ones({result.tokens.size(0), result.tokens.size(1)}, at::kBool);
+  return result;
+}
+
+Timesteps Tokenizer::tokenize(const Schema& schema, const Episode& episode) const {
+  Timesteps timesteps;
+  timesteps.num_steps = episode.num_steps;
+  for (size_t i = 0; i < schema.fields.size(); ++i) {
+    timesteps.fields.push_back(tokenize(schema.fields[i], episode.fields[i]));
+    if (timesteps.fields.back().num_steps() != episode.num_steps)
+      throw Error(episode.id + ": field '" + schema.fields[i].name + "' has " +
+                      std::to_string(timesteps.fields.back().num_steps()) + " timesteps of " +
+                      std::to_string(episode.num_steps),
+                  "every field needs one value per timestep");
+  }
+  return timesteps;
+}
+
+std::vector<int64_t> Tokenizer::tokens_per_step(const Schema& schema, const Episode& episode) const {
+  std::vector<int64_t> counts(static_cast<size_t>(episode.num_steps), 0);
+  for (size_t i = 0; i < schema.fields.size(); ++i) {
+    const FieldSpec& field = schema.fields[i];
+    if (field.modality == Modality::kText) {
+      const auto& text = episode.fields[i].text;
+      int64_t length = 0;
+      for (size_t e = 0; e < text.size(); ++e) {
+        if (e == 0 || text[e] != text[e - 1]) length = static_cast<int64_t>(this->text().encode(text[e]).size());
+        counts[e] += length;
+      }
+    } else {
+      const int64_t length = field.modality == Modality::kImage ? num_patches_of(episode.fields[i]) : num_tokens_of(field);
+      for (auto& count : counts) count += length;
+    }
+  }
+  return counts;
+}
+
+Value Tokenizer::decode(const FieldSpec& field, const std::vector<int64_t>& ids) const {
+  if (field.modality == Modality::kText) return text().decode({ids.begin(), ids.end()});
+  TORCH_CHECK(field.modality != Modality::kImage, "images are not decoded from ids");
+  const auto tokens = at::tensor(ids, at::kLong).reshape(field.shape);
+  if (field.modality == Modality::kDiscrete)
+    return DiscreteCodec{field.num_values}.decode(tokens - vocabulary_.discrete().begin);
+  return continuous_codec(field).decode(tokens - vocabulary_.continuous().begin);
+}
+
+IdRange Tokenizer::legal_ids(const FieldSpec& field, int64_t i) const {
+  switch (field.modality) {
+    case Modality::kText:
+      return vocabulary_.text();
+    case Modality::kContinuous:
+      return vocabulary_.continuous();
+    case Modality::kDiscrete:
+      break;
+    case Modality::kImage:
+      TORCH_CHECK(false, "images are not written");
+  }
+  TORCH_CHECK(!field.cells && i < field.values_per_step(), "actions are values, not cells");
+  return {vocabulary_.discrete().begin, field.num_values.front()};
+}
+
+void validate(const Schema& schema, const Vocabulary& vocabulary) {
+  for (const auto& field : schema.fields) {
+    if (field.modality != Modality::kDiscrete) continue;
+    if (field.num_values.empty())
+      throw Error("discrete field '" + field.name + "' does not say how many values it has", "set its range");
+    if (field.cells && (field.shape.empty() || field.shape.back() != static_cast<int64_t>(field.num_values.size())))
+      throw Error("field '" + field.name + "' has cells of " + std::to_string(field.num_values.size()) +
+                      " channels, its last axis differs",
+                  "give one number of values per channel");
+    if (const int64_t used = DiscreteCodec{field.num_values}.size(); used > vocabulary.discrete().size)
+      throw Error("discrete field '" + field.name + "' needs " + std::to_string(used) + " ids, the vocabulary has " +
+                      std::to_string(vocabulary.discrete().size),
+                  "raise tokens.num_discrete");
+  }
+}
+
+}  // namespace mugato
