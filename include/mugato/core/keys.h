@@ -115,13 +115,17 @@ class KeyTable {
 
   void add_group(Group group);
   void check_name(const std::string& name) const;
-  void read_table(const TomlNode& table, const std::string& prefix, const Reading& from);
-  void read_key(const Key& key, const TomlNode& node, const Reading& from);
-  void read_group(const Group& group, const TomlNode& node, const Reading& from);
-  [[noreturn]] void refuse_unknown(const std::string& name, const TomlNode& node, const Reading& from) const;
+  // `section` is the beginning of names of this table, `prefix` where this table stands in the document: "data.0.".
+  void read_section(const TomlNode& node, const std::string& section, const std::string& prefix, const Reading& from);
+  void read_key(const Key& key, const TomlNode& node, const std::string& prefix, const Reading& from);
+  void read_group(const Group& group, const TomlNode& node, const std::string& prefix, const Reading& from);
+  void read_entry(const Group& group, const std::string& entry, const TomlNode& node, const std::string& prefix,
+                  const Reading& from);
+  [[noreturn]] void refuse_unknown(const std::string& name, const TomlNode& node, const std::string& prefix,
+                                   const Reading& from) const;
   bool is_section(const std::string& name) const;
   void collect_help(const std::string& prefix, std::vector<std::vector<std::string>>& rows) const;
-  void write_toml(const std::string& path, std::string& out) const;
+  void write_toml(const std::string& prefix, std::string& out) const;
   void validate(const std::string& prefix) const;
 
   std::vector<Key> keys_;
