@@ -31,9 +31,9 @@ MicroBatch MicroBatch::to(at::Device device) const {
   if (device.is_cpu()) return *this;
   MicroBatch moved = *this;
   auto& l = moved.layout;
-  for (at::Tensor* tensor : {&l.ids, &l.document, &l.position, &l.timestep, &l.local, &l.slots, &l.id_values, &l.cell_index,
-                             &l.cell_values, &l.patch_index, &l.patch_row, &l.patch_column, &l.patch_number, &l.target_slots,
-                             &l.targets, &l.target_domains, &moved.patches})
+  for (at::Tensor* tensor : {&l.ids, &l.document, &l.position, &l.timestep, &l.field, &l.local, &l.slots, &l.id_values,
+                             &l.cell_index, &l.cell_values, &l.patch_index, &l.patch_row, &l.patch_column, &l.patch_number,
+                             &l.target_slots, &l.targets, &l.target_domains, &moved.patches})
     *tensor = tensor->to(device, /*non_blocking=*/true);
   return moved;
 }
@@ -46,12 +46,14 @@ LayoutBuilder::LayoutBuilder(int64_t rows, int64_t capacity, int64_t num_domains
   layout.document = at::full({rows, capacity}, -1, at::kLong);
   layout.position = at::zeros({rows, capacity}, at::kLong);
   layout.timestep = at::zeros({rows, capacity}, at::kLong);
+  layout.field = at::full({rows, capacity}, -1, at::kLong);
   layout.local = at::zeros({rows, capacity}, at::kLong);
   batch_.target_counts.assign(static_cast<size_t>(num_domains), 0);
   ids_ = layout.ids.data_ptr<int64_t>();
   document_ = layout.document.data_ptr<int64_t>();
   position_of_ = layout.position.data_ptr<int64_t>();
   timestep_of_ = layout.timestep.data_ptr<int64_t>();
+  field_of_ = layout.field.data_ptr<int64_t>();
   local_of_ = layout.local.data_ptr<int64_t>();
 }
 
@@ -80,6 +82,7 @@ int64_t LayoutBuilder::next_slot(int64_t id, int64_t local) {
   document_[slot] = num_documents_ - 1;
   position_of_[slot] = position_++;
   timestep_of_[slot] = timestep_;
+  field_of_[slot] = field_;
   local_of_[slot] = local;
   ++batch_.layout.documents.back().length;
   return slot;

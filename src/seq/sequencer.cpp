@@ -62,12 +62,20 @@ void Sequencer::write_field(const FieldSpec& field, const FieldTokens& tokens, i
 void Sequencer::write_observations(const Schema& schema, const Timesteps& timesteps, int64_t e, LayoutBuilder& builder,
                                    Random* random) const {
   const auto order = step_order(schema);
-  for (const size_t i : order.observations) write_field(schema.fields[i], timesteps.fields[i], e, builder, random);
+  for (const size_t i : order.observations) {
+    builder.begin_field(static_cast<int64_t>(i));
+    write_field(schema.fields[i], timesteps.fields[i], e, builder, random);
+  }
+  builder.begin_field(-1);
   if (!order.targets.empty()) builder.add_id(vocabulary_.separator(), {});
 }
 
 void Sequencer::write_targets(const Schema& schema, const Timesteps& timesteps, int64_t e, LayoutBuilder& builder) const {
-  for (const size_t i : step_order(schema).targets) write_field(schema.fields[i], timesteps.fields[i], e, builder, nullptr);
+  for (const size_t i : step_order(schema).targets) {
+    builder.begin_field(static_cast<int64_t>(i));
+    write_field(schema.fields[i], timesteps.fields[i], e, builder, nullptr);
+  }
+  builder.begin_field(-1);
 }
 
 void Sequencer::write(const Sample& sample, LayoutBuilder& builder, Random* random) const {

@@ -41,8 +41,9 @@ std::string ProgressConsole::text(const StepReport& report) const {
   std::string text;
   if (terminal_) {
     constexpr int64_t kWidth = 20;
-    const int64_t full = kWidth * report.step / report.num_steps;
-    text = "[" + std::string(static_cast<size_t>(full), '=') + std::string(static_cast<size_t>(kWidth - full), ' ') + "] ";
+    text = "[";
+    for (int64_t i = 0; i < kWidth; ++i) text += i * report.num_steps < kWidth * report.step ? '=' : ' ';
+    text += "] ";
   }
   text += "step " + std::to_string(report.step) + "/" + std::to_string(report.num_steps) + "  loss " +
           format("%.3f", smooth_total_);

@@ -26,6 +26,7 @@ struct TokenLayout {
   at::Tensor document;  // number of the document within its row; -1 for a pad
   at::Tensor position;  // position in the document
   at::Tensor timestep;  // timestep in the window
+  at::Tensor field;     // index into the schema's fields; -1 for separators and ends
   at::Tensor local;     // position in the timestep (paper C.3); kActionPosition for action tokens, which share one
 
   // Compact lists of the valid tokens: the N id tokens, then the P patch tokens.
@@ -61,6 +62,8 @@ class LayoutBuilder {
   void begin_document(int64_t domain = 0, int64_t first_position = 0);  // a first position above 0 continues a cached one
   void begin_timestep(int64_t timestep, int64_t first_local = 0);
 
+  void begin_field(int64_t field) { field_ = field; }  // -1: separators and ends
+
   struct Use {
     bool target = false;  // whether the loss asks for this token
     bool action = false;  // whether it has the shared position of actions
@@ -79,9 +82,9 @@ class LayoutBuilder {
   int64_t rows_, capacity_;
   MicroBatch batch_;
   int64_t row_ = -1, cursor_ = 0;
-  int64_t domain_ = 0, position_ = 0, timestep_ = 0, local_ = 0;
+  int64_t domain_ = 0, position_ = 0, timestep_ = 0, local_ = 0, field_ = -1;
   int64_t num_documents_ = 0;  // in the present row
-  int64_t *ids_, *document_, *position_of_, *timestep_of_, *local_of_;
+  int64_t *ids_, *document_, *position_of_, *timestep_of_, *field_of_, *local_of_;
   std::vector<int64_t> id_slots_, id_values_, cell_index_, cell_values_;
   std::vector<int64_t> patch_slots_, patch_index_, patch_row_, patch_column_, patch_number_;
   std::vector<int64_t> target_slots_, targets_, target_domains_;

@@ -1,0 +1,35 @@
+// One sample, looked at token by token.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "mugato/run/run.h"
+
+namespace mugato::run {
+
+// A row of the token table.
+struct TokenRow {
+  int64_t slot = 0, document = 0, position = 0, timestep = 0;
+  int64_t local = 0;  // -1: the shared position of actions
+  std::string field;  // empty for separators and ends
+  std::string modality;
+  int64_t id = 0;       // vocabulary id; -1 for a patch
+  std::string value;    // decoded: a piece, a bin's centre in its own units, a discrete value, a patch's mean colour
+  std::string patch;    // row and column bucket
+  int64_t target = -1;  // id that the hidden state here has to predict; -1: none (the loss mask)
+};
+
+// The tokens of row 0 of a batch whose documents have this schema.
+std::vector<TokenRow> token_table(const MicroBatch& batch, const Schema& schema, const Tokenizer& tokenizer);
+
+// A sample as training would see it: the window drawn for the index-th training episode of a [[data]] entry.
+struct InspectedSample {
+  std::shared_ptr<const Schema> schema;
+  Episode episode;
+  Sample sample;
+  MicroBatch batch;
+};
+InspectedSample inspect_sample(const Parts& parts, const Registries& registries, const std::string& entry, int64_t index);
+
+}  // namespace mugato::run

@@ -1,0 +1,57 @@
+#include <cstdio>
+
+#include "commands.h"
+#include "load.h"
+#include "mugato/run/inspect.h"
+
+namespace mugato::program {
+namespace {
+
+struct InspectArguments {
+  std::string config, source;
+  int64_t index = 0;
+  std::vector<std::string> assignments;
+};
+
+void inspect(const InspectArguments& arguments) {
+  const run::Registries registries;
+  const auto parts = load_config_or_run(arguments.config, registries, arguments.assignments);
+  const std::string source = arguments.source.empty() ? parts.config.data.front().domain() : arguments.source;
+  const auto inspected = run::inspect_sample(parts, registries, source, arguments.index);
+  std::printf("%s: window of %lld of %lld timesteps, %lld tokens, %lld targets\n\n", inspected.episode.id.c_str(),
+              static_cast<long long>(inspected.sample.timesteps.num_steps), static_cast<long long>(inspected.episode.num_steps),
+              static_cast<long long>(inspected.batch.layout.num_tokens()),
+              static_cast<long long>(inspected.batch.layout.num_targets()));
+  std::printf("%5s %4s %5s %-12s %-11s %6s  %-22s %-9s %5s  %s\n", "slot", "step", "local", "field", "modality", "id", "value",
+              "patch", "mask", "target");
+  const auto& vocabulary = parts.tokenizer->vocabulary();
+  for (const auto& row : run::token_table(inspected.batch, *inspected.schema, *parts.tokenizer)) {
+    const std::string local = row.local == TokenLayout::kActionPosition ? "act" : std::to_string(row.local);
+    const std::string target = row.target < 0 ? "" : std::to_string(row.target) + " (" + vocabulary.describe(row.target) + ")";
+    std::printf("%5lld %4lld %5s %-12s %-11s %6s  %-22s %-9s %5s  %s\n", static_cast<long long>(row.slot),
+                static_cast<long long>(row.timestep), local.c_str(), row.field.c_str(), row.modality.c_str(),
+                row.id < 0 ? "patch" : std::to_string(row.id).c_str(), row.value.c_str(), row.patch.c_str(),
+                row.target < 0 ? "." : "loss", target.c_str());
+  }
+}
+
+}  // namespace
+
+void add_data(CLI::App& app) {
+  auto* data = app.add_subcommand("data", "Look at data");
+  data->require_subcommand(1);
+  auto* command =
+      data->add_subcommand("inspect", "One sample token by token: field, id, decoded value, positions, target and mask");
+  auto arguments = std::make_shared<InspectArguments>();
+  command->add_option("CONFIG", arguments->config, "configuration file, or folder of a run")->required();
+  command->add_option("--source", arguments->source, "name of a [[data]] entry; the first by default");
+  command->add_option("--index", arguments->index, "which training episode")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_option("--set", arguments->assignments, "change a key of the configuration")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  command->callback([arguments] { inspect(*arguments); });
+}
+
+}  // namespace mugato::program

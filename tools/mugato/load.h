@@ -1,0 +1,16 @@
+// A configuration file or a trained run, whichever a path names.
+#pragma once
+
+#include <filesystem>
+
+#include "mugato/run/run.h"
+
+namespace mugato::program {
+
+inline run::Parts load_config_or_run(const std::string& path, const run::Registries& registries,
+                                     const std::vector<std::string>& assignments) {
+  if (std::filesystem::is_directory(path)) return run::Parts::load(path, registries, assignments);
+  return run::Parts::build(run::read_config(path, assignments), registries);
+}
+
+}  // namespace mugato::program

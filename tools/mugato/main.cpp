@@ -1,0 +1,53 @@
+// The program `mugato`: every subcommand is a thin layer over the library.
+#include <malloc.h>
+
+#include <cstdio>
+
+#include "commands.h"
+#include "mugato/core/error.h"
+
+namespace {
+
+// glibc gives large freed buffers back to the kernel at once; the page faults of the next step would cost up to half of it.
+void keep_freed_memory() {
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, -1);
+  mallopt(M_TOP_PAD, 64 << 20);
+}
+
+// The first line says what is wrong, the one after it is the hint: no stack trace of LibTorch in between.
+std::string first_line(const char* text) {
+  const std::string whole = text;
+  return whole.substr(0, whole.find('\n'));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  keep_freed_memory();
+  CLI::App app("Train and run generalist agents in the style of Gato.", "mugato");
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(36);
+  int exit_code = 0;
+  mugato::program::add_train(app, exit_code);
+  mugato::program::add_eval(app);
+  mugato::program::add_rollout(app);
+  mugato::program::add_info(app);
+  mugato::program::add_data(app);
+  mugato::program::add_tour(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    std::fprintf(stderr, "mugato: %s\nhint: mugato --help\n", first_line(error.what()).c_str());
+    return 2;
+  } catch (const mugato::Error& error) {
+    std::fprintf(stderr, "mugato: %s\n", error.what());
+    return error.exit_code();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "mugato: %s\nhint: this is a failure of the machine or of mugato itself, not of your input\n",
+                 first_line(error.what()).c_str());
+    return 1;
+  }
+  return exit_code;
+}
