@@ -112,6 +112,26 @@ void ask_whether(Random& random, Scene& scene) {
   scene.answer = answer ? "yes" : "no";
 }
 
+Scene draw_scene(Random& random) {
+  Scene scene;
+  const int64_t kind = random.below(4);
+  scene.shapes = draw_shapes(random);
+  if (kind == 0) ask_color(random, scene);
+  if (kind == 1) ask_form(random, scene);
+  if (kind == 2) ask_count(random, scene);
+  if (kind == 3) ask_whether(random, scene);
+  return scene;
+}
+
+// One image in eight belongs to the evaluation: there are few images of one shape, and new seeds alone would show the old
+// ones again. The sum makes the order of the shapes irrelevant, as it is for the image.
+bool is_held_out(const Scene& scene) {
+  uint64_t sum = 0;
+  for (const auto& shape : scene.shapes)
+    sum += hash_key(static_cast<uint64_t>(shape.cell), shape.form, shape.color, shape.shift_x, shape.shift_y, shape.radius);
+  return mix_bits(sum) % 8 == 0;
+}
+
 // Whether a point, relative to the centre, lies in the form.
 bool covers(Form form, double radius, double x, double y) {
   switch (form) {
@@ -149,14 +169,9 @@ ShapesQa::ShapesQa()
 
 ShapesQa::Scene ShapesQa::scene_of(uint64_t seed) {
   Random random(hash_key(seed, kStream));
-  Scene scene;
-  const int64_t kind = random.below(4);
-  scene.shapes = draw_shapes(random);
-  if (kind == 0) ask_color(random, scene);
-  if (kind == 1) ask_form(random, scene);
-  if (kind == 2) ask_count(random, scene);
-  if (kind == 3) ask_whether(random, scene);
-  return scene;
+  const bool evaluation = seed == evaluation_seed(seed);
+  for (;;)
+    if (auto scene = draw_scene(random); is_held_out(scene) == evaluation) return scene;
 }
 
 Observation ShapesQa::reset(uint64_t seed) {
@@ -198,6 +213,6 @@ double ShapesQa::majority_accuracy(int64_t num_episodes) {
 }
 
 // Measured by majority_accuracy(20000); the test EnvShapesQa.MajorityAnswerIsRare measures again.
-ReferenceScores ShapesQa::reference_scores() const { return {.random = 0.129, .expert = 1.0}; }
+ReferenceScores ShapesQa::reference_scores() const { return {.random = 0.131, .expert = 1.0}; }
 
 }  // namespace mugato::env

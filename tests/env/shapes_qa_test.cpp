@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -146,6 +147,20 @@ TEST(EnvShapesQa, IsAFunctionOfTheSeed) {
       EXPECT_EQ(std::get<std::string>(other[seed].at("question")), std::get<std::string>(expected[seed].at("question")));
       EXPECT_TRUE(at::equal(image_of(other[seed]), image_of(expected[seed])));
     }
+}
+
+TEST(EnvShapesQa, EvaluationImagesAreNew) {
+  ShapesQa world;
+  const auto look = [&](uint64_t seed) {
+    const auto image = image_of(world.reset(seed));
+    return std::hash<std::string_view>()(
+        {reinterpret_cast<const char*>(image.const_data_ptr<uint8_t>()), static_cast<size_t>(image.numel())});
+  };
+  std::set<size_t> known;
+  constexpr size_t kEpisodes = 10000;
+  for (uint64_t i = 0; i < kEpisodes; ++i) known.insert(look(train_seed(i)));
+  EXPECT_LT(known.size(), kEpisodes) << "some images of training return, so the next line could fail";
+  for (uint64_t i = 0; i < 2000; ++i) EXPECT_FALSE(known.contains(look(evaluation_seed(i)))) << i;
 }
 
 TEST(EnvShapesQa, QuestionsAreBalanced) {

@@ -17,8 +17,9 @@ namespace mugato::env {
 // The image is 3x3 cells of 16x16 pixels, a patch each; one to four shapes lie in distinct cells, shifted by a pixel at most
 // and of two sizes. A quarter of the questions each ask for a colour ("what color is the circle?", when there is one
 // circle), a shape ("what shape is the red one?", when there is one red thing), a number ("how many shapes are there?",
-// "how many circles are there?") and a yes or no ("is there a red circle?"). Half of the last are yes; three in four of the
-// no's have the colour or the shape in the scene. From the question's words alone, a third of the answers can be guessed.
+// "how many circles are there?") and a yes or no ("is there a red circle?"). Half of the last are yes; at least three in four
+// of the no's have the colour or the shape in the scene. From the question's words alone, a third of the answers can be
+// guessed. No image of an evaluation seed is one of a training seed.
 class ShapesQa final : public Environment {
  public:
   static constexpr int64_t kCells = 3;  // a side
