@@ -4,15 +4,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <memory>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 #include <vector>
 
 #include "mugato/core/error.h"
+#include "mugato/core/files.h"
 #include "palette.h"
 
 namespace mugato::env {
@@ -34,16 +32,6 @@ void check_frames(const std::string& what, std::span<const at::Tensor> frames) {
     if (frame.sizes() != frames.front().sizes())
       throw Error(what + ": frames differ in size", "resize them to the size of the first");
   }
-}
-
-template <class Bytes>
-void write_file(const std::string& path, const Bytes& bytes) {
-  std::ofstream file(path, std::ios::binary);
-  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  file.close();
-  if (file) return;
-  throw Error("cannot write '" + path + "': " + std::strerror(errno), "check that the folder exists and has room",
-              Error::Kind::kFailure);
 }
 
 // ------------------------------------------------------------------------------------------------------------ GIF files
@@ -132,7 +120,7 @@ void write_png(const std::string& path, const at::Tensor& frame) {
   cv::cvtColor(image, bgr, cv::COLOR_RGB2BGR);
   std::vector<uint8_t> bytes;
   TORCH_CHECK(cv::imencode(".png", bgr, bytes), "OpenCV could not encode a PNG");
-  write_file(path, bytes);
+  write_file_atomically(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 void write_gif(const std::string& path, std::span<const at::Tensor> frames, int milliseconds_per_frame) {
@@ -143,7 +131,7 @@ void write_gif(const std::string& path, std::span<const at::Tensor> frames, int 
   GifWriter writer(path, static_cast<int>(frames[0].size(1)), static_cast<int>(frames[0].size(0)), palette.colors());
   writer.loop_forever();
   for (const auto& frame : frames) writer.add(frame, palette, std::max(2, (milliseconds_per_frame + 5) / 10));
-  write_file(path, writer.finish());
+  write_file_atomically(path, writer.finish());
 }
 
 at::Tensor filmstrip(std::span<const at::Tensor> frames, int columns) {

@@ -257,6 +257,7 @@ Point PointMaze::expert_force(Point goal, int64_t layout, Point position, Point 
   return force;
 }
 
-ReferenceScores PointMaze::reference_scores() const { return {.random = 0.0, .expert = 1.0}; }
+// Means of 20,000 evaluation episodes; standard errors 0.0003 and 0.001.
+ReferenceScores PointMaze::reference_scores() const { return {.random = 0.0039, .expert = 0.690}; }
 
 }  // namespace mugato::env

@@ -3,33 +3,19 @@
 #include <gif_lib.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <cstdio>
-#include <fstream>
-#include <iterator>
+#include <filesystem>
 #include <opencv2/imgcodecs.hpp>
 
 #include "mugato/core/error.h"
 #include "mugato/core/random.h"
+#include "temporary_folder.h"
 
 namespace mugato::env {
 namespace {
 
 using ::testing::HasSubstr;
-
-// A name in the folder for temporary files, removed with the object.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const std::string& name) : path_(::testing::TempDir() + std::to_string(getpid()) + "-" + name) {}
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  ~TemporaryFile() { std::remove(path_.c_str()); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using testing::TemporaryFolder;
 
 at::Tensor random_frame(Random& random, int64_t height, int64_t width) {
   auto frame = at::empty({height, width, 3}, at::kByte);
@@ -79,11 +65,12 @@ Gif read_gif(const std::string& path) {
 
 TEST(Pictures, PngIsExact) {
   Random random(1);
-  const TemporaryFile file("picture.png");
+  const TemporaryFolder folder;
+  const std::string path = folder / "picture.png";
   for (const auto& [height, width] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {7, 3}, {40, 61}}) {
     const auto frame = random_frame(random, height, width);
-    write_png(file.path(), frame);
-    const cv::Mat image = cv::imread(file.path(), cv::IMREAD_COLOR);  // blue first
+    write_png(path, frame);
+    const cv::Mat image = cv::imread(path, cv::IMREAD_COLOR);  // blue first
     ASSERT_EQ(image.rows, height);
     ASSERT_EQ(image.cols, width);
     const auto read = at::from_blob(image.data, {height, width, 3}, at::kByte).flip(2);
@@ -94,19 +81,21 @@ TEST(Pictures, PngIsExact) {
 TEST(Pictures, PngOfAViewIsExact) {
   Random random(2);
   const auto frame = random_frame(random, 12, 20).transpose(0, 1).slice(0, 2, 18, 3);
-  const TemporaryFile file("view.png");
-  write_png(file.path(), frame);
-  const cv::Mat image = cv::imread(file.path(), cv::IMREAD_COLOR);
+  const TemporaryFolder folder;
+  const std::string path = folder / "view.png";
+  write_png(path, frame);
+  const cv::Mat image = cv::imread(path, cv::IMREAD_COLOR);
   EXPECT_TRUE(at::equal(at::from_blob(image.data, {image.rows, image.cols, 3}, at::kByte).flip(2), frame));
 }
 
 TEST(Pictures, GifOfFewColoursIsExact) {
   Random random(3);
-  const TemporaryFile file("few.gif");
+  const TemporaryFolder folder;
+  const std::string path = folder / "few.gif";
   std::vector<at::Tensor> frames;
   for (int i = 0; i < 6; ++i) frames.push_back(poster_frame(random, 33, 47, 42));  // 252 colours in all
-  write_gif(file.path(), frames, 80);
-  const auto gif = read_gif(file.path());
+  write_gif(path, frames, 80);
+  const auto gif = read_gif(path);
   ASSERT_EQ(gif.frames.size(), frames.size());
   for (size_t i = 0; i < frames.size(); ++i) EXPECT_TRUE(at::equal(gif.frames[i], frames[i])) << "frame " << i;
   EXPECT_EQ(gif.delays, std::vector<int>(frames.size(), 8));
@@ -115,12 +104,13 @@ TEST(Pictures, GifOfFewColoursIsExact) {
 
 TEST(Pictures, DelaysAreHundredthsAndAtLeastTwo) {
   Random random(4);
-  const TemporaryFile file("delay.gif");
+  const TemporaryFolder folder;
+  const std::string path = folder / "delay.gif";
   const std::vector<at::Tensor> frames{random_frame(random, 4, 4)};
   for (const auto& [milliseconds, hundredths] :
        std::vector<std::pair<int, int>>{{0, 2}, {10, 2}, {44, 4}, {45, 5}, {1000, 100}}) {
-    write_gif(file.path(), frames, milliseconds);
-    EXPECT_EQ(read_gif(file.path()).delays, std::vector<int>{hundredths});
+    write_gif(path, frames, milliseconds);
+    EXPECT_EQ(read_gif(path).delays, std::vector<int>{hundredths});
   }
 }
 
@@ -132,10 +122,11 @@ TEST(Pictures, GifOfManyColoursIsClose) {
   ramp.select(2, 0).copy_(line.unsqueeze(0).expand({256, 256}));
   ramp.select(2, 1).copy_(line.unsqueeze(1).expand({256, 256}));
   ramp.select(2, 2).fill_(90);
-  const TemporaryFile file("ramp.gif");
+  const TemporaryFolder folder;
+  const std::string path = folder / "ramp.gif";
   const std::vector<at::Tensor> frames{ramp, ramp.transpose(0, 1).contiguous()};
-  write_gif(file.path(), frames, 50);
-  const auto gif = read_gif(file.path());
+  write_gif(path, frames, 50);
+  const auto gif = read_gif(path);
   ASSERT_EQ(gif.frames.size(), 2U);
   for (size_t i = 0; i < 2; ++i) {
     const auto error = (gif.frames[i].to(at::kInt) - frames[i].to(at::kInt)).abs();
@@ -149,9 +140,10 @@ TEST(Pictures, RareColoursSurvive) {
   Random random(5);
   auto frame = random_frame(random, 200, 200).div(4, "floor") + 100;  // 64^3 greyish colours
   frame.narrow(0, 50, 4).narrow(1, 50, 4).copy_(at::tensor({250, 10, 10}, at::kByte).expand({4, 4, 3}));
-  const TemporaryFile file("rare.gif");
-  write_gif(file.path(), std::vector<at::Tensor>{frame}, 50);
-  const auto read = read_gif(file.path()).frames.at(0)[51][51];
+  const TemporaryFolder folder;
+  const std::string path = folder / "rare.gif";
+  write_gif(path, std::vector<at::Tensor>{frame}, 50);
+  const auto read = read_gif(path).frames.at(0)[51][51];
   EXPECT_TRUE(at::equal(read, at::tensor({250, 10, 10}, at::kByte))) << read;
 }
 
@@ -182,37 +174,38 @@ Error error_of(const Call& call) {
   return Error("nothing was thrown", "");
 }
 
-TEST(Pictures, DiskTroubleIsAFailureThatNamesTheFile) {
+TEST(Pictures, DiskTroubleNamesTheFile) {
   Random random(7);
   const auto frame = random_frame(random, 4, 4);
-  const std::string path = ::testing::TempDir() + "no-such-folder/picture";
-  for (const auto& error : {error_of([&] { write_png(path, frame); }), error_of([&] { write_gif(path, {&frame, 1}, 50); })}) {
-    EXPECT_THAT(error.what(), HasSubstr(path));
-    EXPECT_THAT(error.what(), HasSubstr("No such file or directory"));
-    EXPECT_EQ(error.exit_code(), 1);
+  const TemporaryFolder folder;
+  const std::string missing = folder / "no-such-folder/picture", taken = folder.path();
+  for (const auto& path : {missing, taken}) {
+    EXPECT_THAT(error_of([&] { write_png(path, frame); }).what(), HasSubstr(path));
+    EXPECT_THAT(error_of([&] { write_gif(path, {&frame, 1}, 50); }).what(), HasSubstr(path));
   }
-  const auto full = error_of([&] { write_png("/dev/full", frame); });
-  EXPECT_THAT(full.what(), HasSubstr("No space left"));
+  EXPECT_THAT(error_of([&] { write_png(missing, frame); }).what(), HasSubstr("No such file or directory"));
+  EXPECT_TRUE(std::filesystem::is_directory(taken));
 }
 
 TEST(Pictures, WrongFramesAreTheUsersError) {
   Random random(8);
   const auto frame = random_frame(random, 4, 4);
-  const TemporaryFile file("wrong");
+  const TemporaryFolder folder;
+  const std::string path = folder / "wrong";
   for (const auto& wrong :
        {at::Tensor(), frame.to(at::kFloat), frame.select(2, 0), frame.narrow(2, 0, 1), frame.narrow(0, 0, 0)}) {
-    const auto error = error_of([&] { write_png(file.path(), wrong); });
-    EXPECT_THAT(error.what(), HasSubstr(file.path()));
+    const auto error = error_of([&] { write_png(path, wrong); });
+    EXPECT_THAT(error.what(), HasSubstr(path));
     EXPECT_EQ(error.exit_code(), 2);
-    EXPECT_THROW(write_gif(file.path(), std::vector<at::Tensor>{frame, wrong}, 50), Error);
+    EXPECT_THROW(write_gif(path, std::vector<at::Tensor>{frame, wrong}, 50), Error);
     EXPECT_THROW(filmstrip(std::vector<at::Tensor>{frame, wrong}, 2), Error);
   }
-  EXPECT_THROW(write_gif(file.path(), {}, 50), Error);
-  EXPECT_THROW(write_gif(file.path(), std::vector<at::Tensor>{frame, random_frame(random, 4, 5)}, 50), Error);
-  EXPECT_THROW(write_gif(file.path(), std::vector<at::Tensor>{at::zeros({1, 70'000, 3}, at::kByte)}, 50), Error);
+  EXPECT_THROW(write_gif(path, {}, 50), Error);
+  EXPECT_THROW(write_gif(path, std::vector<at::Tensor>{frame, random_frame(random, 4, 5)}, 50), Error);
+  EXPECT_THROW(write_gif(path, std::vector<at::Tensor>{at::zeros({1, 70'000, 3}, at::kByte)}, 50), Error);
   EXPECT_THROW(filmstrip({}, 2), Error);
   EXPECT_THROW(filmstrip(std::vector<at::Tensor>{frame}, 0), Error);
-  EXPECT_FALSE(std::ifstream(file.path()).good()) << "an error leaves no file";
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << "an error leaves no file";
 }
 
 }  // namespace

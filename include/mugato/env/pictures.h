@@ -1,4 +1,5 @@
-// Pictures and animations on disk, for people. A frame is a uint8 tensor (H,W,3), red first.
+// Pictures and animations on disk, for people. A frame is a uint8 tensor (H,W,3), red first. Files appear whole or not at all
+// (core/files.h).
 #pragma once
 
 #include <ATen/ATen.h>
@@ -9,8 +10,8 @@
 
 namespace mugato::env {
 
-// Writes a PNG (lossless), whatever the name's ending. Throws Error: when the tensor is not a frame; of kind kFailure, with
-// the file's name, when it cannot be written.
+// Writes a PNG (lossless), whatever the name's ending. Throws Error with the file's name when the tensor is not a frame or the
+// file cannot be written; failures of the machine have kind kFailure.
 void write_png(const std::string& path, const at::Tensor& frame);
 
 // Writes a GIF that loops for ever. All frames share one palette: exact up to 256 colours, else chosen by median cut at 5 bits
