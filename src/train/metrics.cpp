@@ -51,7 +51,8 @@ void flush_or_warn(MetricSink& sink) noexcept {
 }
 
 JsonlSink::JsonlSink(std::filesystem::path path, std::optional<int64_t> resume_step, Clock clock) : clock_(std::move(clock)) {
-  if (std::filesystem::exists(path)) {
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(path, ignored)) {
     const std::string text = read_file(path);
     const std::string kept = keep_lines(text, resume_step, num_dropped_lines_);
     if (kept.size() != text.size()) write_file_atomically(path, kept);
