@@ -14,7 +14,7 @@ endfunction()
 
 # Flags of our own code, not passed on to who links the library.
 add_library(mugato_flags INTERFACE)
-target_compile_options(mugato_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-missing-field-initializers $<$<BOOL:${MUGATO_WERROR}>:-Werror>)
+target_compile_options(mugato_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-missing-field-initializers $<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overflow> $<$<BOOL:${MUGATO_WERROR}>:-Werror>)
 if(MUGATO_SANITIZE)
   target_compile_options(mugato_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
   target_link_options(mugato_flags INTERFACE -fsanitize=address,undefined)

@@ -59,7 +59,7 @@ int64_t permuted(int64_t index, int64_t size, uint64_t key) {
   TORCH_CHECK(index >= 0 && index < size, "index ", index, " of ", size);
   if (size == 1) return 0;
   // An even number of bits that holds size: at most four times as many places as values, so the walk is short.
-  const int half = (std::bit_width(static_cast<uint64_t>(size - 1)) + 1) / 2;
+  const auto half = (std::bit_width(static_cast<uint64_t>(size - 1)) + 1U) / 2;
   const uint64_t mask = (uint64_t{1} << half) - 1;
   auto value = static_cast<uint64_t>(index);
   do {
