@@ -1,5 +1,8 @@
 #include "mugato/env/stories.h"
 
+#include <c10/util/Exception.h>
+
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <sentencepiece_processor.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <limits>
 #include <set>
 #include <sstream>
