@@ -168,7 +168,7 @@ class Poisoned : public Objective {
       terms.sums[0] = NAN;
     } else {
       const at::Tensor x = objective_.module().parameters().front();
-      terms.weighted_sum = terms.weighted_sum + at::sqrt(at::relu(x - x.detach())).sum();  // adds 0; its slope is not finite
+      terms.weighted_sum = terms.weighted_sum + at::sqrt(x - x.detach()).sum();  // adds 0; its slope is not finite
     }
     return terms;
   }
