@@ -196,5 +196,29 @@ TEST(FolderTransaction, LeftoversOfDeadProcessesAreRemoved) {
   EXPECT_EQ(remove_unfinished_folders(folder / "none"), 0);
 }
 
+TEST(CompleteFolder, IsRemovedWithWhatAnInterruptedRemovalLeft) {
+  const TemporaryFolder folder;
+  for (const char* name : {"kept", "old"}) {
+    FolderTransaction transaction(folder / name);
+    transaction.write("data", "x");
+    transaction.commit();
+  }
+  fs::create_directories(folder / ("old.tmp." + std::to_string(::getpid())));
+  remove_complete_folder(folder / "old");
+  EXPECT_EQ(remove_unfinished_folders(folder.path()), 0);
+  EXPECT_FALSE(fs::exists(folder / "old"));
+  EXPECT_TRUE(is_complete_folder(folder / "kept"));
+  EXPECT_THROW(remove_complete_folder(folder / "old"), Error);
+}
+
+TEST(Folders, AreMadeWithThoseAboveThem) {
+  const TemporaryFolder folder;
+  make_folders(folder / "a/b/c");
+  make_folders(folder / "a/b/c");
+  EXPECT_TRUE(fs::is_directory(folder / "a/b/c"));
+  write_file_atomically(folder / "file", "");
+  EXPECT_THROW(make_folders(folder / "file/below"), Error);
+}
+
 }  // namespace
 }  // namespace mugato
