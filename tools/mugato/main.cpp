@@ -35,6 +35,7 @@ int main(int argc, char** argv) {
   mugato::program::add_info(app);
   mugato::program::add_data(app);
   mugato::program::add_tour(app);
+  mugato::program::add_bench(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
