@@ -27,6 +27,8 @@ set_target_properties(mugato_core PROPERTIES EXPORT_NAME core)
 target_include_directories(mugato_core PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_link_libraries(mugato_core PUBLIC mugato_torch PRIVATE $<BUILD_INTERFACE:mugato_flags>)
 target_precompile_headers(mugato_core PRIVATE ${CMAKE_SOURCE_DIR}/src/pch.h)
+# Its loops over a few vectors have to be unrolled whole to stay in registers; other flags than the precompiled header's.
+set_source_files_properties(${CMAKE_SOURCE_DIR}/src/nn/packed_attention_cpu.cpp PROPERTIES COMPILE_OPTIONS -O3 SKIP_PRECOMPILE_HEADERS ON)
 
 if(MUGATO_CUDA)
   # nvcc is called directly: the wheels carry a compiler but not the whole toolkit that enable_language(CUDA) probes for.
