@@ -4,6 +4,8 @@ namespace mugato {
 
 LossTerms NextTokenObjective::loss(const MicroBatch& batch, const std::vector<double>& weights) {
   const auto& layout = batch.layout;
+  TORCH_CHECK(weights.size() == batch.target_counts.size(), weights.size(), " loss weights for ", batch.target_counts.size(),
+              " domains");
   const auto hidden = agent_->forward(batch).flatten(0, 1);
   const auto per_domain = at::tensor(weights, at::kDouble).to(hidden.device());
   const auto terms = masked_cross_entropy(hidden, agent_->head(), layout.target_slots, layout.targets,
