@@ -28,7 +28,8 @@ at::Tensor view_of(const at::Tensor& x, const DocumentSpan& span) {
 struct PackedAttention : torch::autograd::Function<PackedAttention> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& qkv, const c10::intrusive_ptr<Spans>& spans) {
     auto out = at::zeros({qkv.size(0), qkv.size(1), qkv.size(3), qkv.size(4)}, qkv.options());
-    auto logsumexp = at::empty({qkv.size(0), qkv.size(3), qkv.size(1)}, qkv.options().dtype(at::toOpMathType(qkv.scalar_type())));
+    auto logsumexp =
+        at::empty({qkv.size(0), qkv.size(3), qkv.size(1)}, qkv.options().dtype(at::toOpMathType(qkv.scalar_type())));
     for (const auto& span : spans->documents) {
       const auto [y, lse] = at::_scaled_dot_product_flash_attention_for_cpu(view_of(qkv, span, 0), view_of(qkv, span, 1),
                                                                             view_of(qkv, span, 2), 0.0, /*is_causal=*/true);
