@@ -85,6 +85,9 @@ Transformer::Transformer(const SequenceModelOptions& options) : options_(options
         "the heads share the width evenly");
   if (options.activation != "gelu" && options.activation != "gelu_tanh" && options.activation != "geglu")
     throw Error("model.activation is '" + options.activation + "'", "choose gelu, gelu_tanh or geglu");
+  if (options.activation == "geglu" && options.geglu_split && options.ffn_width % 2 != 0)
+    throw Error("model.ffn_width " + std::to_string(options.ffn_width) + " is odd",
+                "value and gate share it: take an even one");
   if (options.global_positions)
     positions_ = register_parameter("positions", at::randn({options.context, options.width}) * 0.02);
   for (int64_t i = 0; i < options.blocks; ++i)
