@@ -5,6 +5,8 @@ namespace mugato {
 LossTerms next_token_loss(const at::Tensor& hidden_BSD, const at::Tensor& head, const MicroBatch& batch,
                           const std::vector<double>& weights) {
   const auto& layout = batch.layout;
+  TORCH_CHECK(weights.size() == batch.target_counts.size(), weights.size(), " loss weights for ", batch.target_counts.size(),
+              " domains");
   const auto per_domain = at::tensor(weights, at::kDouble).to(hidden_BSD.device());
   const auto terms = masked_cross_entropy(hidden_BSD.flatten(0, 1), head, layout.target_slots, layout.targets,
                                           per_domain.index_select(0, layout.target_domains));

@@ -49,7 +49,9 @@ class Transformer::Cache : public SequenceCache {
   // Attention of each document's new tokens over what its row holds and themselves; qkv (B,S,3,H,d) -> (B,S,H,d).
   at::Tensor attend(int64_t block, const at::Tensor& qkv, std::span<const DocumentSpan> documents) {
     auto out = at::zeros({qkv.size(0), qkv.size(1), qkv.size(3), qkv.size(4)}, qkv.options());
-    for (const auto& span : documents) {
+    for (size_t i = 0; i < documents.size(); ++i) {
+      const auto& span = documents[i];
+      TORCH_CHECK(i == 0 || documents[i - 1].row < span.row, "row ", span.row, ": a session reads one document");
       const int64_t held = length(span.row), total = held + span.length;
       TORCH_CHECK(total <= capacity_, "row ", span.row, ": ", total, " tokens, the cache holds ", capacity_);
       const auto fresh = qkv.select(0, span.row).narrow(0, span.begin, span.length).permute({1, 2, 0, 3});  // (3,H,n,d)
@@ -83,6 +85,9 @@ Transformer::Transformer(const SequenceModelOptions& options) : options_(options
         "the heads share the width evenly");
   if (options.activation != "gelu" && options.activation != "gelu_tanh" && options.activation != "geglu")
     throw Error("model.activation is '" + options.activation + "'", "choose gelu, gelu_tanh or geglu");
+  if (options.activation == "geglu" && options.geglu_split && options.ffn_width % 2 != 0)
+    throw Error("model.ffn_width " + std::to_string(options.ffn_width) + " is odd",
+                "value and gate share it: take an even one");
   if (options.global_positions)
     positions_ = register_parameter("positions", at::randn({options.context, options.width}) * 0.02);
   for (int64_t i = 0; i < options.blocks; ++i)
