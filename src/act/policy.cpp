@@ -1,29 +1,8 @@
 #include "mugato/act/policy.h"
 
-#include <functional>
-
 #include "mugato/core/error.h"
 
 namespace mugato::act {
-
-struct Policy::Session {
-  struct Step {
-    Timesteps read;                             // the observation, one timestep; target fields are empty
-    std::vector<std::vector<int64_t>> written;  // ids per target field, in the order of the timestep
-    int64_t observed_tokens = 0;                // separator included
-  };
-  // A token that was written but not read by the model yet.
-  struct Pending {
-    int64_t id = 0, timestep = 0, local = 0;
-    bool action = true;
-  };
-
-  std::vector<Step> memory;  // the last one is the present timestep
-  int64_t cached = 0;        // tokens that the cache holds
-  std::optional<Pending> pending;
-  Random random{0};
-};
-
 namespace {
 
 // Index of the legal id drawn with probability softmax(logits / temperature).
@@ -41,6 +20,20 @@ int64_t draw(const float* logits, int64_t size, double temperature, Random& rand
 
 LayoutBuilder::Use use_of(const FieldSpec& field) { return {.target = false, .action = field.role == Role::kAction}; }
 
+FieldValues values_of(const FieldSpec& field, const Value& value) {
+  const auto* text = std::get_if<std::string>(&value);
+  const auto* tensor = std::get_if<at::Tensor>(&value);
+  if ((text != nullptr) != (field.modality == Modality::kText) || (tensor && !tensor->defined()))
+    throw Error("field '" + field.name + "' of the observation is not " + name_of(field.modality),
+                "send it as the schema says");
+  if (text) return {.text = {*text}};
+  if (field.modality == Modality::kImage && !field.shape.empty() && tensor->sizes() != at::IntArrayRef(field.shape))
+    throw Error("field '" + field.name + "' of the observation is an image of shape " + c10::str(tensor->sizes()) +
+                    ", the schema says " + c10::str(at::IntArrayRef(field.shape)),
+                "send it as the schema says");
+  return {.values = tensor->unsqueeze(0)};
+}
+
 }  // namespace
 
 Policy::Policy(std::shared_ptr<Agent> agent, std::shared_ptr<const Tokenizer> tokenizer,
@@ -54,18 +47,32 @@ Policy::Policy(std::shared_ptr<Agent> agent, std::shared_ptr<const Tokenizer> to
       sessions_(static_cast<size_t>(sessions)),
       cache_(agent_->trunk().make_cache(sessions, options.context)) {
   validate(schema_, tokenizer_->vocabulary());
+  for (size_t t = 0; t < order_.targets.size(); ++t) {
+    const auto& spec = schema_.fields[order_.targets[t]];
+    const bool is_text = spec.modality == Modality::kText;
+    if (is_text && t + 1 < order_.targets.size())
+      throw Error("field '" + schema_.fields[order_.targets[t + 1]].name + "' follows the text '" + spec.name +
+                      "' in a timestep, whose end is not marked",
+                  "give the text the name that sorts last, and have one of it");
+    (is_text ? most_text_ : num_values_) += is_text ? options_.max_answer : spec.values_per_step();
+  }
   agent_->eval();
 }
 
 Policy::~Policy() = default;
 
 void Policy::reset(int64_t session, uint64_t seed) {
+  check_session(session);
   sessions_[static_cast<size_t>(session)] = Session{};
   sessions_[static_cast<size_t>(session)].random = Random(seed);
   cache_->reset(session);
 }
 
-Timesteps Policy::read(const Observation& observation) const {
+void Policy::check_session(int64_t session) const {
+  TORCH_CHECK(session >= 0 && session < static_cast<int64_t>(sessions_.size()), "session ", session, " of ", sessions_.size());
+}
+
+Policy::Session::Step Policy::read(const Observation& observation) const {
   Timesteps timesteps;
   timesteps.num_steps = 1;
   for (const auto& field : schema_.fields) {
@@ -74,15 +81,16 @@ Timesteps Policy::read(const Observation& observation) const {
     const auto found = observation.find(field.name);
     if (found == observation.end())
       throw Error("the observation has no field '" + field.name + "'", "send every field of the schema");
-    FieldValues values;
-    if (const auto* text = std::get_if<std::string>(&found->second)) values.text = {*text};
-    else values.values = std::get<at::Tensor>(found->second).unsqueeze(0);
-    if (values.text.empty() != (field.modality != Modality::kText))
-      throw Error("field '" + field.name + "' of the observation is not " + name_of(field.modality),
-                  "send it as the schema says");
-    timesteps.fields.back() = tokenizer_->tokenize(field, values);
+    timesteps.fields.back() = tokenizer_->tokenize(field, values_of(field, found->second));
   }
-  return timesteps;
+  Session::Step step{.read = std::move(timesteps), .written = std::vector<std::vector<int64_t>>(order_.targets.size())};
+  step.observed_tokens = 1;
+  for (const size_t f : order_.observations) step.observed_tokens += step.read.fields[f].valid.sum().item<int64_t>();
+  if (const int64_t least = step.observed_tokens + num_values_ + (most_text_ > 0 ? 1 : 0); least > options_.context)
+    throw Error(
+        "a timestep of " + std::to_string(least) + " tokens does not fit into a context of " + std::to_string(options_.context),
+        "the run's train.context has to hold one timestep");
+  return step;
 }
 
 int64_t Policy::tokens_of(const Session& session, size_t step) const {
@@ -91,12 +99,27 @@ int64_t Policy::tokens_of(const Session& session, size_t step) const {
   return tokens;
 }
 
+int64_t Policy::tokens_held(const Session& session) const {
+  int64_t held = 0;
+  for (size_t i = 0; i < session.memory.size(); ++i) held += tokens_of(session, i);
+  return held;
+}
+
+// Takes down a token of the present timestep, to be read by the model with the next pass.
+void Policy::write_id(Session& session, size_t field, int64_t id) {
+  auto& step = session.memory.back();
+  const bool action = use_of(schema_.fields[order_.targets[field]]).action;
+  int64_t local = step.observed_tokens;  // actions share a position and take none of the count
+  for (size_t t = 0; t < step.written.size(); ++t)
+    if (!use_of(schema_.fields[order_.targets[t]]).action) local += static_cast<int64_t>(step.written[t].size());
+  session.pending = {id, static_cast<int64_t>(session.memory.size()) - 1, local, action};
+  step.written[field].push_back(id);
+}
+
 // Forgets the oldest timesteps when the next one, of `fresh_tokens` at most, would not fit.
 void Policy::make_room(Session& session, int64_t row, int64_t fresh_tokens) {
   const auto num_steps = static_cast<int64_t>(session.memory.size());
-  int64_t held = 0;
-  for (size_t i = 0; i < session.memory.size(); ++i) held += tokens_of(session, i);
-  const bool too_long = held + fresh_tokens > options_.context;
+  const bool too_long = tokens_held(session) + fresh_tokens > options_.context;
   const bool too_many = options_.max_steps > 0 && num_steps + 1 > options_.max_steps;
   if (!too_long && !too_many) return;
   const int64_t budget = std::min(options_.context / 2, options_.context - fresh_tokens);
@@ -186,15 +209,11 @@ void Policy::write_field(size_t field, std::span<const int64_t> sessions, at::Te
       hidden = forward(
           sessions, [](size_t, LayoutBuilder&) {}, 1);
     const auto ids = sample(hidden, sessions, {tokenizer_->legal_ids(spec, j)});
-    for (size_t i = 0; i < sessions.size(); ++i) {
-      auto& session = sessions_[static_cast<size_t>(sessions[i])];
-      session.memory.back().written[field].push_back(ids[i]);
-      session.pending = {ids[i], static_cast<int64_t>(session.memory.size()) - 1, 0, true};
-    }
+    for (size_t i = 0; i < sessions.size(); ++i) write_id(sessions_[static_cast<size_t>(sessions[i])], field, ids[i]);
   }
 }
 
-// Token by token until each session has written the end id, or as many tokens as an answer may have.
+// Token by token until each session has written the end id, or as many tokens as an answer may have, or its memory is full.
 void Policy::write_text(size_t field, std::span<const int64_t> sessions, at::Tensor& hidden) {
   const auto& vocabulary = tokenizer_->vocabulary();
   std::vector<int64_t> writing(sessions.begin(), sessions.end());
@@ -207,11 +226,8 @@ void Policy::write_text(size_t field, std::span<const int64_t> sessions, at::Ten
     for (size_t i = 0; i < writing.size(); ++i) {
       if (ids[i] == vocabulary.end()) continue;
       auto& session = sessions_[static_cast<size_t>(writing[i])];
-      auto& step = session.memory.back();
-      session.pending = {ids[i], static_cast<int64_t>(session.memory.size()) - 1,
-                         step.observed_tokens + static_cast<int64_t>(step.written[field].size()), false};
-      step.written[field].push_back(ids[i]);
-      still.push_back(writing[i]);
+      write_id(session, field, ids[i]);
+      if (tokens_held(session) < options_.context) still.push_back(writing[i]);
     }
     writing = std::move(still);
   }
@@ -219,20 +235,16 @@ void Policy::write_text(size_t field, std::span<const int64_t> sessions, at::Ten
 
 std::vector<Action> Policy::act(std::span<const int64_t> sessions, std::span<const Observation> observations) {
   TORCH_CHECK(!sessions.empty() && sessions.size() == observations.size(), "one observation per session");
-  int64_t most_written = 0, capacity = 1;
-  for (const size_t t : order_.targets)
-    most_written += schema_.fields[t].modality == Modality::kText ? options_.max_answer : schema_.fields[t].values_per_step();
+  std::vector<Session::Step> steps;  // all are read before any session changes
+  for (size_t i = 0; i < sessions.size(); ++i) {
+    check_session(sessions[i]);
+    steps.push_back(read(observations[i]));
+  }
+  int64_t capacity = 1;
   for (size_t i = 0; i < sessions.size(); ++i) {
     auto& session = sessions_[static_cast<size_t>(sessions[i])];
-    Session::Step step{.read = read(observations[i]), .written = std::vector<std::vector<int64_t>>(order_.targets.size())};
-    step.observed_tokens = 1;
-    for (const size_t f : order_.observations) step.observed_tokens += step.read.fields[f].valid.sum().item<int64_t>();
-    if (step.observed_tokens + most_written > options_.context)
-      throw Error("an observation of " + std::to_string(step.observed_tokens) + " tokens does not fit into a context of " +
-                      std::to_string(options_.context),
-                  "the run's train.context has to hold one timestep");
-    make_room(session, sessions[i], step.observed_tokens + most_written);
-    session.memory.push_back(std::move(step));
+    make_room(session, sessions[i], std::min(steps[i].observed_tokens + num_values_ + most_text_, options_.context));
+    session.memory.push_back(std::move(steps[i]));
     int64_t fresh = session.pending ? 1 : 0;
     for (size_t k = session.cached > 0 ? session.memory.size() - 1 : 0; k < session.memory.size(); ++k)
       fresh += tokens_of(session, k);

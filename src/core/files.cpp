@@ -145,6 +145,12 @@ void AtomicFile::commit() {
   sync_path(folder_of(path_));
 }
 
+void make_folders(const std::filesystem::path& path) {
+  std::error_code failure;
+  std::filesystem::create_directories(path, failure);
+  if (failure) throw_system_error("make the folder", path, failure.value());
+}
+
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
   AtomicFile file(path);
   file.write(bytes);

@@ -74,9 +74,7 @@ fs::path without_slash(fs::path path) { return path.has_filename() ? path : path
 FolderTransaction::FolderTransaction(fs::path final_folder)
     : final_(without_slash(std::move(final_folder))), temporary_(final_.string() + kTemporary + std::to_string(::getpid())) {
   remove_tree(temporary_);
-  std::error_code failure;
-  fs::create_directories(temporary_, failure);
-  if (failure) throw_system_error("make the folder", temporary_, failure.value());
+  make_folders(temporary_);
 }
 
 FolderTransaction::~FolderTransaction() {

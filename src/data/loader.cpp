@@ -142,6 +142,8 @@ void Loader::fill(int64_t lane, Position& position, Lane& state, std::vector<Sam
   for (;; ++draws) {
     if (!state.carried) state.carried = draw(lane + draws * options_.rows);
     const int64_t tokens = sequencer_->num_tokens(*state.carried);
+    // Neither would ever end: a document that no row holds, and documents that fill no row.
+    TORCH_CHECK(tokens > 0 && tokens <= options_.context, "a document of ", tokens, " tokens in rows of ", options_.context);
     if (tokens > room) return;
     room -= tokens;
     auto& count = counts[static_cast<size_t>(state.carried->domain)];
@@ -188,15 +190,19 @@ Loader::Made Loader::make(Position position, std::vector<Lane>& lanes) const {
 std::string Loader::state() const { return nlohmann::json{{"step", position_.step}, {"draws", position_.draws}}.dump(); }
 
 void Loader::set_state(const std::string& state) {
-  stop();
-  const auto json = nlohmann::json::parse(state);
-  position_.step = json.at("step");
-  position_.draws = json.at("draws").get<std::vector<int64_t>>();
-  if (static_cast<int64_t>(position_.draws.size()) != options_.rows)
-    throw Error("the saved data position is of " + std::to_string(position_.draws.size()) + " rows, the configuration has " +
+  Position position;
+  try {
+    const auto json = nlohmann::json::parse(state);
+    position = {json.at("step").get<int64_t>(), json.at("draws").get<std::vector<int64_t>>()};
+  } catch (const nlohmann::json::exception& failure) {
+    throw Error(std::string("the saved data position cannot be read: ") + failure.what(), "resume from another checkpoint");
+  }
+  if (static_cast<int64_t>(position.draws.size()) != options_.rows)
+    throw Error("the saved data position is of " + std::to_string(position.draws.size()) + " rows, the configuration has " +
                     std::to_string(options_.rows),
                 "resume with the train.rows the run was started with");
-  queue_.clear();
+  stop();
+  position_ = std::move(position);
 }
 
 }  // namespace mugato::data

@@ -7,7 +7,6 @@
 
 #include "mugato/core/error.h"
 #include "mugato/core/random.h"
-#include "mugato/data/source.h"
 
 namespace mugato::data {
 namespace {
@@ -21,6 +20,9 @@ std::vector<int64_t> shares(const std::vector<double>& weights) {
     total += weight;
   }
   if (total <= 0.0) throw Error("no [[data]] entry has a positive weight", "set weight above 0 for at least one");
+  if (static_cast<int64_t>(weights.size()) > Mixture::kCycle)
+    throw Error(std::to_string(weights.size()) + " [[data]] entries are more than can be mixed",
+                "at most " + std::to_string(Mixture::kCycle) + ": put several data sets into one source");
   std::vector<int64_t> share;
   std::vector<double> missing;  // what rounding down took away
   for (const double weight : weights) {
@@ -77,6 +79,9 @@ int64_t permuted(int64_t index, int64_t size, uint64_t key) {
 Mixture::Mixture(std::vector<double> weights, std::vector<int64_t> sizes, uint64_t seed)
     : sizes_(std::move(sizes)), share_(shares(weights)), seed_(seed) {
   TORCH_CHECK(weights.size() == sizes_.size(), "one size per weight");
+  for (size_t i = 0; i < sizes_.size(); ++i)
+    if (sizes_[i] < 1 && share_[i] > 0)
+      throw Error("[[data]] entry " + std::to_string(i) + " has no episodes", "check its path, or set its weight to 0");
 }
 
 Draw Mixture::draw(int64_t number) const {
@@ -94,8 +99,7 @@ Draw Mixture::draw(int64_t number) const {
   draw.source = cycle.source[place];
   draw.count = cycle_number * share_[draw.source] + cycle.before[place];
   const int64_t size = sizes_[draw.source];
-  draw.index = size == Source::kUnbounded ? draw.count
-                                          : permuted(draw.count % size, size, hash_key(seed_, draw.source, draw.count / size));
+  draw.index = permuted(draw.count % size, size, hash_key(seed_, draw.source, draw.count / size));
   return draw;
 }
 

@@ -11,17 +11,17 @@ WindowCutter::WindowCutter(std::shared_ptr<const Schema> schema, Options options
 int64_t WindowCutter::longest(const Episode& episode, const std::vector<int64_t>& tokens, int64_t start) const {
   if (is_text_document()) return 1;
   const int64_t most = options_.max_steps > 0 ? options_.max_steps : episode.num_steps;
-  int64_t length = 0, sum = 0;
+  int64_t length = 0, sum = 0, with_extra = 0;
   while (length < most && start + length < episode.num_steps) {
     sum += tokens[static_cast<size_t>(start + length)];
     const bool ends = start + length + 1 == episode.num_steps;
-    if (sum + sequencer_.num_extra_tokens(*schema_, length + 1, ends) > options_.context) break;
+    with_extra = sum + sequencer_.num_extra_tokens(*schema_, length + 1, ends);
+    if (with_extra > options_.context) break;
     ++length;
   }
   if (length == 0)
-    throw Error(episode.id + ": timestep " + std::to_string(start) + " alone has " +
-                    std::to_string(tokens[static_cast<size_t>(start)]) + " tokens, train.context is " +
-                    std::to_string(options_.context),
+    throw Error(episode.id + ": timestep " + std::to_string(start) + " alone has " + std::to_string(with_extra) +
+                    " tokens, train.context is " + std::to_string(options_.context),
                 "raise train.context or make the observations smaller");
   return length;
 }
@@ -51,6 +51,7 @@ Sample WindowCutter::random(const Episode& episode, Random& random) const {
   const auto tokens = tokenizer_.tokens_per_step(*schema_, episode);
   // Starting up to a window before the episode makes its first and last timesteps as likely as the others.
   const int64_t whole = longest(episode, tokens, 0);
+  if (whole == episode.num_steps) return sample(episode, {0, whole});
   int64_t start = random.between(1 - whole, episode.num_steps - 1), length = whole;
   if (start < 0) {
     length += start;

@@ -73,10 +73,11 @@ TrainResult train(const RunConfig& config, const Registries& registries, bool re
   ProgressConsole console(stderr, loader.domain_names());
   const auto state = resume ? resume_state(parts, store, optimizer, loader, console) : TrainState{};
 
-  fs::create_directories(run);
+  make_folders(run);
   write_file_atomically(run / "config.toml", companion_files(parts).at("config.toml"));
   MetricSinks metrics;
-  const auto resumed_at = resume ? std::optional(state.step) : std::nullopt;
+  // A run that was killed before its first checkpoint has metrics too: the steps are written again.
+  const auto resumed_at = fs::exists(run / "metrics.jsonl") ? std::optional(state.step) : std::nullopt;
   metrics.add(std::make_unique<JsonlSink>(run / "metrics.jsonl", resumed_at));
   metrics.add(std::make_unique<TensorBoardSink>(run, resumed_at));
 

@@ -1,5 +1,6 @@
 #include "mugato/train/checkpoint.h"
 
+#include <charconv>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -22,16 +23,43 @@ std::string folder_name(int64_t step) {
   return name;
 }
 
-// Complete checkpoints by name, oldest first: the names sort by step.
+// The step in a name that folder_name made.
+std::optional<int64_t> step_of(const std::string& name) {
+  constexpr std::string_view kPrefix = "step-";
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  int64_t step = 0;
+  const char* const last = name.data() + name.size();
+  const auto [end, failure] = std::from_chars(name.data() + kPrefix.size(), last, step);
+  return failure == std::errc() && end == last ? std::optional(step) : std::nullopt;
+}
+
+// Complete checkpoints by step, oldest first.
 std::vector<fs::path> complete_checkpoints(const fs::path& folder) {
-  std::vector<fs::path> all;
+  std::map<int64_t, fs::path> by_step;
   if (fs::is_directory(folder))
     for (const auto& entry : fs::directory_iterator(folder))
-      if (!entry.is_symlink() && entry.path().filename().string().starts_with("step-") &&
-          entry.path().filename().string().find(".tmp.") == std::string::npos && is_complete_folder(entry.path()))
-        all.push_back(entry.path());
-  std::sort(all.begin(), all.end());
+      if (const auto step = step_of(entry.path().filename().string()); step && is_complete_folder(entry.path()))
+        by_step[*step] = entry.path();
+  std::vector<fs::path> all;
+  for (const auto& [step, path] : by_step) all.push_back(path);
   return all;
+}
+
+nlohmann::json to_json(const TrainState& state) {
+  nlohmann::json json{{"step", state.step}, {"data", state.data}, {"counts", nlohmann::json::object()}};
+  if (std::isfinite(state.best_score)) json["best_score"] = state.best_score;
+  for (const auto& [domain, count] : state.counts) json["counts"][domain] = {count.samples, count.tokens, count.targets};
+  return json;
+}
+
+// Throws nlohmann::json::exception for what to_json did not make.
+TrainState from_json(const nlohmann::json& json) {
+  TrainState state{.step = json.at("step").get<int64_t>(),
+                   .data = json.at("data").get<std::string>(),
+                   .best_score = json.value("best_score", static_cast<double>(INFINITY))};
+  for (const auto& [domain, count] : json.at("counts").items())
+    state.counts[domain] = {count.at(0).get<int64_t>(), count.at(1).get<int64_t>(), count.at(2).get<int64_t>()};
+  return state;
 }
 
 std::map<std::string, at::Tensor> named_tensors(const torch::nn::Module& module) {
@@ -65,7 +93,7 @@ CheckpointStore::CheckpointStore(fs::path run, int64_t keep, std::map<std::strin
     : run_(std::move(run)), keep_(keep), files_(std::move(files)) {}
 
 void CheckpointStore::save(const torch::nn::Module& module, const AdamW& optimizer, const TrainState& state, bool is_best) {
-  fs::create_directories(folder());
+  make_folders(folder());
   remove_unfinished_folders(folder());
   const fs::path name = folder_name(state.step);
   {
@@ -73,9 +101,7 @@ void CheckpointStore::save(const torch::nn::Module& module, const AdamW& optimiz
     save_safetensors(transaction.folder() / kModel, named_tensors(module), {{"format", "pt"}});
     save_safetensors(transaction.folder() / kOptimizer, optimizer.state());
     for (const auto& [file, bytes] : files_) transaction.write(file, bytes);
-    nlohmann::json json{{"step", state.step}, {"data", state.data}};
-    if (std::isfinite(state.best_score)) json["best_score"] = state.best_score;
-    transaction.write(kState, json.dump(2) + "\n");
+    transaction.write(kState, to_json(state).dump(2) + "\n");
     transaction.commit();
   }
   point_link(folder() / "latest", name);
@@ -99,10 +125,12 @@ TrainState CheckpointStore::load(const fs::path& checkpoint, torch::nn::Module& 
   check_complete_folder(checkpoint);
   load_parameters(module, SafetensorsReader(checkpoint / kModel).read_all(), (checkpoint / kModel).string());
   if (optimizer) optimizer->load_state(SafetensorsReader(checkpoint / kOptimizer).read_all());
-  const auto json = nlohmann::json::parse(read_file(checkpoint / kState), nullptr, /*allow_exceptions=*/false);
-  if (!json.contains("step") || !json.contains("data"))
-    throw Error((checkpoint / kState).string() + ": not the state of a run", "resume from another checkpoint");
-  return {json["step"], json["data"], json.value("best_score", static_cast<double>(INFINITY))};
+  try {
+    return from_json(nlohmann::json::parse(read_file(checkpoint / kState)));
+  } catch (const nlohmann::json::exception& failure) {
+    throw Error((checkpoint / kState).string() + ": not the state of a run: " + failure.what(),
+                "resume from another checkpoint");
+  }
 }
 
 }  // namespace mugato

@@ -1,14 +1,23 @@
 #include "mugato/train/console.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace mugato {
 namespace {
 
 std::string format(const char* pattern, double value) {
+  if (!std::isfinite(value)) return "-";
   char text[64];
   std::snprintf(text, sizeof text, pattern, value);
   return text;
+}
+
+// What fits on one line of the terminal: a bar that is wrapped is not overwritten by the next.
+std::string fitted(const std::string& text, std::FILE* terminal) {
+  winsize size{};
+  if (ioctl(fileno(terminal), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return text;
+  return text.substr(0, size.ws_col - 1U);
 }
 
 // Exponential mean that starts at the first value and leaves out what is not a number (a domain without a target).
@@ -64,7 +73,8 @@ void ProgressConsole::step(const StepReport& report) {
   const double since = std::chrono::duration<double>(now - last_).count();
   if (since < (terminal_ ? 0.1 : seconds_between_lines_) && report.step < report.num_steps) return;
   last_ = now;
-  std::fprintf(out_, terminal_ ? "\r\033[K%s" : "%s\n", text(report).c_str());
+  if (terminal_) std::fprintf(out_, "\r\033[K%s", fitted(text(report), out_).c_str());
+  else std::fprintf(out_, "%s\n", text(report).c_str());
   bar_shown_ = terminal_;
   std::fflush(out_);
 }

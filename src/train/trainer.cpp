@@ -11,6 +11,8 @@
 namespace mugato {
 namespace {
 
+constexpr double kSecondsBetweenFlushes = 1.0;  // who watches the metrics sees them about as they come
+
 // Autocast to bf16 while it lives.
 class Bf16Scope {
  public:
@@ -39,6 +41,12 @@ double normaliser(const std::vector<DomainCounts>& counts, const std::vector<dou
   return total;
 }
 
+// Thrown before the update, so that no checkpoint ever holds the weights that it would make.
+[[noreturn]] void throw_not_finite(const std::string& what, int64_t step) {
+  throw Error(what + " is not finite at step " + std::to_string(step),
+              "lower optim.learning_rate or optim.clip, and resume from the last checkpoint", Error::Kind::kFailure);
+}
+
 }  // namespace
 
 void declare(KeyTable& keys, const std::string& prefix, TrainOptions& options) {
@@ -61,14 +69,12 @@ Trainer::Trainer(TrainOptions options, OptimizerOptions optimizer, uint64_t seed
       optimizer_options_(std::move(optimizer)),
       seed_(seed),
       device_(device),
-      parts_(std::move(parts)) {
-  totals_.resize(parts_.domain_weights.size());
-}
+      parts_(std::move(parts)) {}
 
 void Trainer::run(const StopSignal& stop) {
   const auto due = [&](int64_t every) { return every > 0 && state_.step % every == 0; };
   parts_.objective.module().train();
-  bool saved = true;
+  bool saved = state_.step > 0;  // what a checkpoint holds already; stopped before the first step, the start is saved
   while (state_.step < options_.steps && !stop.requested()) {
     const auto report = train_step();
     if (parts_.on_step) parts_.on_step(report);
@@ -105,10 +111,9 @@ StepReport Trainer::train_step() {
     report.domain_loss.push_back(sums[d] / static_cast<double>(step.counts[d].targets));
     if (total > 0.0) report.loss += parts_.domain_weights[d] * sums[d] / total;
   }
-  if (!std::isfinite(report.loss))
-    throw Error("the loss is not finite at step " + std::to_string(report.step),
-                "lower optim.learning_rate or optim.clip, and resume from the last checkpoint", Error::Kind::kFailure);
+  if (!std::isfinite(report.loss)) throw_not_finite("the loss", report.step);
   report.gradient_norm = parts_.optimizer.clip_gradients();
+  if (!std::isfinite(report.gradient_norm)) throw_not_finite("the gradient", report.step);
   report.learning_rate = learning_rate(optimizer_options_, state_.step, options_.steps);
   parts_.optimizer.step(report.learning_rate);
   ++state_.step;
@@ -118,10 +123,12 @@ StepReport Trainer::train_step() {
 }
 
 void Trainer::log(const StepReport& report, const std::vector<DomainCounts>& counts) {
-  for (size_t d = 0; d < counts.size(); ++d) {
-    totals_[d].samples += counts[d].samples;
-    totals_[d].tokens += counts[d].tokens;
-    totals_[d].targets += counts[d].targets;
+  const auto& names = parts_.stream.domain_names();
+  for (size_t d = 0; d < names.size(); ++d) {
+    auto& total = state_.counts[names[d]];
+    total.samples += counts[d].samples;
+    total.tokens += counts[d].tokens;
+    total.targets += counts[d].targets;
   }
   if (report.step % options_.log_every != 0) return;
   const auto write = [&](const std::string& name, double value) { parts_.metrics.write(report.step, name, value); };
@@ -130,12 +137,14 @@ void Trainer::log(const StepReport& report, const std::vector<DomainCounts>& cou
   write("train/gradient_norm", report.gradient_norm);
   write("train/tokens_per_second", static_cast<double>(report.slots) / report.seconds);
   write("train/useful_tokens", static_cast<double>(report.tokens) / static_cast<double>(report.slots));
-  const auto& names = parts_.stream.domain_names();
   for (size_t d = 0; d < names.size(); ++d) {
     if (counts[d].targets > 0) write("train/loss/" + names[d], report.domain_loss[d]);
-    write("data/samples/" + names[d], static_cast<double>(totals_[d].samples));
-    write("data/tokens/" + names[d], static_cast<double>(totals_[d].tokens));
+    write("data/samples/" + names[d], static_cast<double>(state_.counts[names[d]].samples));
+    write("data/tokens/" + names[d], static_cast<double>(state_.counts[names[d]].tokens));
   }
+  if (seconds_since(last_flush_) < kSecondsBetweenFlushes) return;
+  parts_.metrics.flush();
+  last_flush_ = std::chrono::steady_clock::now();
 }
 
 // Whether this is the best evaluation so far.

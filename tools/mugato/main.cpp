@@ -1,6 +1,7 @@
 // The program `mugato`: every subcommand is a thin layer over the library.
 #include <malloc.h>
 
+#include <csignal>
 #include <cstdio>
 
 #include "commands.h"
@@ -30,6 +31,7 @@ std::string first_line(const char* text) {
 
 int main(int argc, char** argv) {
   keep_freed_memory();
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of write(), not the end of the program
   CLI::App app("Train and run generalist agents in the style of Gato.", "mugato");
   app.require_subcommand(1);
   app.get_formatter()->column_width(36);

@@ -1,7 +1,9 @@
 // A trained agent that acts: it reads an observation and writes the action token by token, with cached keys and values.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -43,10 +45,25 @@ class Policy {
   MicroBatch uncached(int64_t session) const;
 
  private:
-  struct Session;
-  struct Writing;
+  // A token that was written but not read by the model yet.
+  struct Pending {
+    int64_t id = 0, timestep = 0, local = 0;
+    bool action = true;
+  };
+  struct Session {
+    struct Step {
+      Timesteps read;                             // the observation, one timestep; target fields are empty
+      std::vector<std::vector<int64_t>> written;  // ids per target field, in the order of the timestep
+      int64_t observed_tokens = 0;                // separator included
+    };
+    std::vector<Step> memory;  // the last one is the present timestep
+    int64_t cached = 0;        // tokens that the cache holds
+    std::optional<Pending> pending;
+    Random random{0};
+  };
 
-  Timesteps read(const Observation& observation) const;
+  void check_session(int64_t session) const;
+  Session::Step read(const Observation& observation) const;
   void make_room(Session& session, int64_t row, int64_t fresh_tokens);
   void write_memory(const Session& session, size_t first_step, LayoutBuilder& builder) const;
   at::Tensor forward(std::span<const int64_t> sessions, const std::function<void(size_t, LayoutBuilder&)>& write,
@@ -54,7 +71,9 @@ class Policy {
   void write_field(size_t field, std::span<const int64_t> sessions, at::Tensor& hidden);
   void write_text(size_t field, std::span<const int64_t> sessions, at::Tensor& hidden);
   std::vector<int64_t> sample(const at::Tensor& hidden, std::span<const int64_t> sessions, const std::vector<IdRange>& legal);
+  void write_id(Session& session, size_t field, int64_t id);
   int64_t tokens_of(const Session& session, size_t step) const;
+  int64_t tokens_held(const Session& session) const;
 
   std::shared_ptr<Agent> agent_;
   std::shared_ptr<const Tokenizer> tokenizer_;
@@ -62,6 +81,7 @@ class Policy {
   Schema schema_;
   StepOrder order_;
   PolicyOptions options_;
+  int64_t num_values_ = 0, most_text_ = 0;  // tokens that a timestep's actions have, and that its answer may have
   std::vector<Session> sessions_;
   std::unique_ptr<SequenceCache> cache_;
   at::Tensor last_hidden_;

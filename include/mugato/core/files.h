@@ -50,6 +50,9 @@ class AtomicFile {
   bool committed_ = false;
 };
 
+// Makes the folder and those above it, where they do not exist.
+void make_folders(const std::filesystem::path& path);
+
 // AtomicFile in one call.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 

@@ -19,7 +19,8 @@ struct Draw {
 
 class Mixture {
  public:
-  // One weight and size per source; weights count draws. Throws Error when no weight is positive, or one is negative.
+  // One weight and size per source; weights count draws. Throws Error when no weight is positive, one is negative, or a source
+  // to be drawn from is empty.
   Mixture(std::vector<double> weights, std::vector<int64_t> sizes, uint64_t seed);
 
   Draw draw(int64_t number) const;  // thread-safe

@@ -20,8 +20,8 @@ class WindowCutter {
   };
   WindowCutter(std::shared_ptr<const Schema> schema, Options options, const Tokenizer& tokenizer, const Sequencer& sequencer);
 
-  // A window that starts at random, every timestep equally likely to be in it (paper 2.3): the longest from there on. Text
-  // longer than the context is cut at a random token.
+  // The whole episode where it fits; else a window that starts at random, every timestep equally likely to be in it (paper
+  // 2.3): the longest from there on. Text longer than the context is cut at a random token.
   Sample random(const Episode& episode, Random& random) const;
 
   // The whole episode as windows one after the other: for evaluation.

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "mugato/optim/adamw.h"
+#include "mugato/seq/batch_stream.h"
 
 namespace mugato {
 
@@ -18,6 +19,8 @@ struct TrainState {
   int64_t step = 0;              // updates done
   std::string data;              // BatchStream::state()
   double best_score = INFINITY;  // lowest evaluation loss so far
+
+  std::map<std::string, DomainCounts> counts = {};  // by domain: what was trained on so far
 };
 
 // A run's checkpoints/step-0000500/{model.safetensors, optimizer-rank0.safetensors, state.json, DONE, ...}, with the links

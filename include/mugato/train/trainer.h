@@ -1,6 +1,7 @@
 // The training loop: next, forward, backward, reduce, clip, step, log, save.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <string>
@@ -53,7 +54,7 @@ class Trainer {
   Trainer(TrainOptions options, OptimizerOptions optimizer, uint64_t seed, at::Device device, Parts parts);
 
   // Trains up to options.steps, or to the step at which `stop` was asked for, and saves there. Throws Error (kFailure) when
-  // the loss is not finite.
+  // the loss or its gradient is not finite; the weights are then those of the step before.
   void run(const StopSignal& stop);
 
   TrainState& state() { return state_; }
@@ -70,7 +71,7 @@ class Trainer {
   at::Device device_;
   Parts parts_;
   TrainState state_;
-  std::vector<DomainCounts> totals_;  // since this process started
+  std::chrono::steady_clock::time_point last_flush_ = {};
 };
 
 }  // namespace mugato
