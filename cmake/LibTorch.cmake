@@ -1,10 +1,10 @@
-# Defines mugato::torch, LibTorch as a C++ SDK, from the first of:
+# Defines mugato_torch, LibTorch as a C++ SDK, from the first of:
 #   MUGATO_TORCH_SITE         a folder of unpacked wheels that holds torch/ and nvidia/
 #   -DCMAKE_PREFIX_PATH=...   your own LibTorch (its TorchConfig.cmake); -DTorch_DIR=... does too
 #   .deps/cuda, .deps/cpu     what tools/setup installed
 # Sets MUGATO_TORCH_CUDA: whether it is a LibTorch with CUDA.
 # The file is also installed, so that find_package(mugato) finds the same LibTorch again.
-if(TARGET mugato::torch)
+if(TARGET mugato_torch)
   return()
 endif()
 
@@ -23,7 +23,6 @@ if(NOT MUGATO_TORCH_SITE)
 endif()
 
 add_library(mugato_torch INTERFACE)
-add_library(mugato::torch ALIAS mugato_torch)
 # libtorch exports its own std::filesystem functions; libstdc++ has to come first on the link line, or they replace it.
 target_link_options(mugato_torch INTERFACE "LINKER:--push-state,--no-as-needed" -lstdc++ "LINKER:--pop-state")
 

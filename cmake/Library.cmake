@@ -26,6 +26,7 @@ add_library(mugato::core ALIAS mugato_core)
 set_target_properties(mugato_core PROPERTIES EXPORT_NAME core)
 target_compile_features(mugato_core PUBLIC cxx_std_20)
 target_include_directories(mugato_core PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+# What is not installed with us has its name of mugatoConfig.cmake there.
 target_link_libraries(mugato_core PUBLIC $<BUILD_INTERFACE:mugato_torch> $<INSTALL_INTERFACE:mugato::torch>
                                   PRIVATE $<BUILD_INTERFACE:mugato_flags>)
 target_precompile_headers(mugato_core PRIVATE ${CMAKE_SOURCE_DIR}/src/pch.h)
