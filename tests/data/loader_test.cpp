@@ -138,10 +138,13 @@ TEST(Loader, RowsHoldWholeDocumentsAndLittlePadding) {
       std::vector<int64_t> used(static_cast<size_t>(batch.layout.rows), 0);
       for (const auto& span : batch.layout.documents) used[static_cast<size_t>(span.row)] += span.length;
       for (const int64_t row : used) EXPECT_LE(row, 48);
-      for (int64_t k = 0; k < batch.layout.num_targets(); ++k) ++found[batch.layout.target_domains[k].item<size_t>()].targets;
+      for (int64_t k = 0; k < batch.layout.num_targets(); ++k)
+        ++found[static_cast<size_t>(batch.layout.target_domains[k].item<int64_t>())].targets;
       for (const auto& ids : documents_of(batch)) {
         const bool text = ids.front() == vocabulary.separator();
-        if (!text) EXPECT_EQ(ids.size() % 4, 0U) << "half a timestep";
+        if (!text) {
+          EXPECT_EQ(ids.size() % 4, 0U) << "half a timestep";
+        }
         found[text ? 1 : 0].tokens += static_cast<int64_t>(ids.size());
         ++found[text ? 1 : 0].samples;
       }

@@ -46,7 +46,7 @@ TEST(Permuted, KeysGiveUnrelatedOrders) {
   Random random(2);
   for (int trial = 0; trial < 20; ++trial) {
     const uint64_t a = random.bits(), b = a + 1;
-    int64_t same = 0, ascending = 0;
+    double same = 0, ascending = 0;
     for (int64_t i = 0; i < kSize; ++i) {
       same += permuted(i, kSize, a) == permuted(i, kSize, b);
       ascending += i > 0 && permuted(i, kSize, a) > permuted(i - 1, kSize, a);
@@ -78,8 +78,11 @@ TEST(Mixture, EveryCycleHasTheSameSharesInProportionToTheWeights) {
     }
     for (size_t s = 0; s < weights.size(); ++s) {
       const double exact = weights[s] / total * static_cast<double>(Mixture::kCycle);
-      if (weights[s] == 0.0) EXPECT_EQ(first[s], 0);
-      else EXPECT_GE(first[s], 1) << "a source with a weight is never drawn";
+      if (weights[s] == 0.0) {
+        EXPECT_EQ(first[s], 0);
+      } else {
+        EXPECT_GE(first[s], 1) << "a source with a weight is never drawn";
+      }
       // Sources too light for one draw a cycle take theirs from the others.
       EXPECT_NEAR(static_cast<double>(first[s]), exact, 1.0 + static_cast<double>(weights.size()));
     }
@@ -126,7 +129,9 @@ TEST(Mixture, EveryEpisodeComesOnceAnEpochInAnOrderOfItsOwn) {
       for (size_t i = 0; i < size; ++i) ASSERT_EQ(epoch[i], static_cast<int64_t>(i)) << "source " << s;
     }
     EXPECT_GE(num_epochs, 2U);
-    if (size > 30) EXPECT_EQ(epochs.size(), num_epochs) << "two epochs of one order";
+    if (size > 30) {
+      EXPECT_EQ(epochs.size(), num_epochs) << "two epochs of one order";
+    }
   }
 }
 
@@ -157,7 +162,7 @@ TEST(Mixture, ThreadsSeeWhatOneThreadSees) {
 TEST(Mixture, SeedsGiveDifferentOrdersAndEpisodes) {
   const std::vector<int64_t> sizes{1000, Source::kUnbounded};
   const Mixture a({1, 1}, sizes, 1), b({1, 1}, sizes, 2);
-  int64_t same_source = 0, same_index = 0;
+  double same_source = 0, same_index = 0;
   for (int64_t number = 0; number < 1000; ++number) {
     same_source += a.draw(number).source == b.draw(number).source;
     same_index += a.draw(number).index == b.draw(number).index;

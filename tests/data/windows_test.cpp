@@ -53,8 +53,12 @@ TEST(WindowCutter, WindowsAreWholeTimestepsWithinContextAndMaxSteps) {
     EXPECT_LE(window.length, most);
     EXPECT_LE(window.start + window.length, num_steps);
     // As long as it can be: a shorter one touches an end of the episode.
-    if (window.length < most) EXPECT_TRUE(window.start == 0 || window.start + window.length == num_steps);
-    if (most == num_steps) EXPECT_EQ(window.length, num_steps);
+    if (window.length < most) {
+      EXPECT_TRUE(window.start == 0 || window.start + window.length == num_steps);
+    }
+    if (most == num_steps) {
+      EXPECT_EQ(window.length, num_steps);
+    }
   }
 }
 
