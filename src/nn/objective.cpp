@@ -17,7 +17,7 @@ LossTerms next_token_loss(const at::Tensor& hidden_BSD, const at::Tensor& head, 
 }
 
 LossTerms NextTokenObjective::loss(const MicroBatch& batch, const std::vector<double>& weights) {
-  return next_token_loss(agent_->forward(batch), agent_->head(), batch, weights);
+  return next_token_loss(agent_->forward(batch, nullptr, batch.layout.target_slots), agent_->head(), batch, weights);
 }
 
 }  // namespace mugato

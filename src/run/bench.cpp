@@ -75,7 +75,8 @@ void timed_step(Parts& parts, data::Loader& loader, AdamW& optimizer, const std:
     tokens += batch.layout.num_tokens();
     const auto x = parts.agent->embedder().forward(batch);
     watch.lap(report.embed);
-    const auto hidden = parts.agent->trunk().forward({.x = x, .layout = batch.layout}, nullptr);
+    const auto hidden =
+        parts.agent->trunk().forward({.x = x, .layout = batch.layout, .wanted = batch.layout.target_slots}, nullptr);
     watch.lap(report.forward);
     const auto terms = next_token_loss(hidden, parts.agent->head(), batch, weights);
     watch.lap(report.loss);
