@@ -49,7 +49,7 @@ TEST_P(PythonReference, LogitsAndAllGradientsAgree) {
   std::vector<std::vector<int64_t>> lengths(static_cast<size_t>(x.size(0)));
   const auto& documents = dump.at("documents");
   for (int64_t i = 0; i < documents.size(0); ++i)
-    lengths[documents[i][0].item<size_t>()].push_back(documents[i][2].item<int64_t>());
+    lengths[static_cast<size_t>(documents[i][0].item<int64_t>())].push_back(documents[i][2].item<int64_t>());
   const auto layout = testing::layout_of(lengths, x.size(1));
   const auto hidden = transformer.forward({.x = x, .layout = layout}, nullptr);
   const auto of_documents = (layout.document >= 0).unsqueeze(2);
