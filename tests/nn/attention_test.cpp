@@ -42,7 +42,7 @@ std::vector<Case> cases() {
   }
   return all;
 }
-INSTANTIATE_TEST_SUITE_P(Layouts, Attention, ::testing::ValuesIn(cases()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Layouts, Attention, ::testing::ValuesIn(cases()), [](const auto& test) { return test.param.name; });
 
 // The formula once more, per document, head and slot; nothing is masked because nothing else is looked at.
 at::Tensor by_hand(const at::Tensor& qkv, const TokenLayout& layout) {

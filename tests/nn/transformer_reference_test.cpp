@@ -3,6 +3,9 @@
 // Shape legend: B rows, S slots, D width, V vocabulary, K targets.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
+#include "mugato/core/files.h"
 #include "mugato/core/safetensors.h"
 #include "mugato/nn/loss.h"
 #include "mugato/nn/sequence_models/transformer.h"
@@ -49,7 +52,7 @@ TEST_P(PythonReference, LogitsAndAllGradientsAgree) {
   std::vector<std::vector<int64_t>> lengths(static_cast<size_t>(x.size(0)));
   const auto& documents = dump.at("documents");
   for (int64_t i = 0; i < documents.size(0); ++i)
-    lengths[documents[i][0].item<size_t>()].push_back(documents[i][2].item<int64_t>());
+    lengths[static_cast<size_t>(documents[i][0].item<int64_t>())].push_back(documents[i][2].item<int64_t>());
   const auto layout = testing::layout_of(lengths, x.size(1));
   const auto hidden = transformer.forward({.x = x, .layout = layout}, nullptr);
   const auto of_documents = (layout.document >= 0).unsqueeze(2);
@@ -93,20 +96,21 @@ TensorMap from_hugging_face(const SafetensorsReader& file, int64_t blocks) {
 class Gpt2 : public ::testing::Test {
  protected:
   Gpt2() {
+    const auto config = nlohmann::json::parse(read_file(MUGATO_FIXTURES "/gpt2/config.json"));
     AgentOptions options;
-    options.sequence = {.width = 64,
-                        .blocks = 2,
-                        .heads = 4,
-                        .ffn_width = 256,
+    options.sequence = {.width = config["n_embd"],
+                        .blocks = config["n_layer"],
+                        .heads = config["n_head"],
+                        .ffn_width = 4 * config["n_embd"].get<int64_t>(),
                         .activation = "gelu_tanh",
-                        .context = 128,
+                        .context = config["n_positions"],
                         .global_positions = true};
-    options.embedder = {.vocabulary = 512, .patch_channels = 32, .patch_stride = 8, .local_position = "none"};
+    options.embedder = {.vocabulary = config["vocab_size"], .patch_channels = 32, .patch_stride = 8, .local_position = "none"};
     options.tied_head = true;
     SequenceModelRegistry registry("sequence model");
     register_builtins(registry);
     agent_ = make_agent(options, registry);
-    load(agent_->trunk(), from_hugging_face(model_, 2));
+    load(agent_->trunk(), from_hugging_face(model_, options.sequence.blocks));
     const at::NoGradGuard no_grad;
     agent_->head().copy_(model_.read("transformer.wte.weight"));  // the lookup table, too: the head is tied
     agent_->eval();

@@ -96,7 +96,7 @@ def dump(path, activation, positions, lengths, seed):
     def draw(*shape):
         return (0.3 * torch.randn(*shape, generator=generator)).float().double()
 
-    w = make_weights(activation, positions, draw)
+    w = {name: weight.float().double() for name, weight in make_weights(activation, positions, draw).items()}
     head, x = draw(VOCABULARY, WIDTH), draw(len(lengths), SLOTS, WIDTH) * 4
     leaves = [head, x, *w.values()]
     for leaf in leaves:
