@@ -21,7 +21,7 @@ TEST_P(CacheTest, CachedEqualsUncachedOverLongEpisodes) {
   std::vector<std::unique_ptr<env::Environment>> worlds;
   std::vector<Observation> observations(kSessions);
   for (int64_t s = 0; s < kSessions; ++s) worlds.push_back(acting.worlds.build(name));
-  auto policy = acting.policy(worlds[0]->schema(), kSessions, {.context = context, .max_steps = max_steps});
+  auto policy = acting.policy(worlds[0]->schema(), kSessions, {.context = context, .max_steps = max_steps, .max_answer = 8});
   uint64_t next_seed = 0;
   const auto begin = [&](int64_t s) {
     policy.reset(s, next_seed);
@@ -136,8 +136,7 @@ TEST(Policy, TheMemoryIsATrainingWindow) {
       ASSERT_TRUE(memory.patch_row.equal(training.patch_row));
       ASSERT_TRUE(memory.patch_column.equal(training.patch_column));
       auto result = world->step(actions[0]);
-      if (result.done) break;
-      observation = std::move(result.observation);
+      observation = result.done ? world->reset(static_cast<uint64_t>(100 + turn)) : std::move(result.observation);
     }
     EXPECT_EQ(longest, kMaxSteps);
   }

@@ -59,7 +59,8 @@ class Help(ProgramTest):
 class Mistakes(ProgramTest):
     def test_the_command_line(self):
         self.expect_error([], "subcommand")
-        self.expect_error(["trian"], "trian")
+        self.expect_error(["trian"], "'trian'", "did you mean 'train'?")
+        self.expect_error(["data", "inspekt"], "'inspekt' of data", "did you mean 'inspect'?")
         self.expect_error(["train"], "CONFIG")
         self.expect_error(["train", self.config, "--sett", "a=b"], "--sett")
         self.expect_error(["rollout", self.folder, "--env", "four_rooms", "--episodes", "none"], "--episodes")
@@ -162,8 +163,8 @@ class Work(ProgramTest):
         code, out, err = harness.run("tour")
         self.assertEqual((code, err), (0, ""))
         four_rooms = out[out.index("four_rooms"):out.index("point_maze")]
-        for pattern in [r"image +\(\d+,64,64,3\) +image observation", r"image +\(2,16,768\) +patch bytes",
-                        r"image +\(2,2,16,768\) +\d+ of 64 valid", r"hidden \(B,S,D\): \(1,\d+,64\)", r"LossTerms: sum [0-9.]+ over \d+ targets"]:
+        for pattern in [r"image +\(\d+,64,64,3\) +image observation", r"image +\(4,16,768\) +patch bytes",
+                        r"image +\(2,4,16,768\) +80 of 128 valid", r"hidden \(B,S,D\): \(1,\d+,64\)", r"LossTerms: sum [0-9.]+ over \d+ targets"]:
             self.assertRegex(four_rooms, pattern)
         for world in ["point_maze", "shapes_qa", "stories"]:
             self.assertIn(f"\n{world}\n", out)

@@ -90,8 +90,7 @@ TEST_F(TrainedRun, ItsPolicyRemembersWhatItsWindowsHeld) {
     const auto actions = policy.act(std::vector<int64_t>{0}, std::vector<Observation>{observation});
     longest = std::max(longest, policy.uncached(0).layout.timestep.max().item<int64_t>() + 1);
     auto result = world->step(actions[0]);
-    if (result.done) break;
-    observation = std::move(result.observation);
+    observation = result.done ? world->reset(2) : std::move(result.observation);
   }
   EXPECT_EQ(longest, 2) << "max_steps of its [[data]] entry";
 }

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <array>
 #include <sstream>
 
 namespace mugato {
@@ -72,11 +73,11 @@ std::string on_terminal(unsigned short columns, const std::function<void(std::FI
   EXPECT_EQ(::ioctl(terminal, TIOCSWINSZ, &size), 0);
   std::FILE* file = ::fdopen(terminal, "w");
   write(file);
-  std::fflush(file);
-  std::string text(4096, '\0');
-  const ssize_t count = ::read(master, text.data(), text.size());  // less than a terminal's buffer: all of it
-  text.resize(count > 0 ? static_cast<size_t>(count) : 0);
   std::fclose(file);
+  std::string text;
+  std::array<char, 256> part{};
+  for (ssize_t count; (count = ::read(master, part.data(), part.size())) > 0;)
+    text.append(part.data(), static_cast<size_t>(count));
   ::close(master);
   return text;
 }

@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "mugato/core/error.h"
+#include "mugato/core/registry.h"
 
 // The MKL inside LibTorch asks this function whether to use its AVX-512 and AVX2 kernels, and by itself says no on processors
 // of other makers that have them: matrix products then run at about 0.7 of their speed. MKL still asks the processor which
@@ -27,6 +28,23 @@ std::string first_line(const char* text) {
   return whole.substr(0, whole.find('\n'));
 }
 
+// The parser says only that a subcommand is missing when there is one that it does not know.
+void check_subcommands(const CLI::App& app, int argc, char** argv) {
+  const CLI::App* level = &app;
+  for (int i = 1; i < argc && argv[i][0] != '-' && level->get_require_subcommand_min() > 0; ++i) {
+    std::vector<std::string> names;
+    const CLI::App* next = nullptr;
+    for (const auto* candidate : level->get_subcommands({})) {
+      names.push_back(candidate->get_name());
+      if (names.back() == argv[i]) next = candidate;
+    }
+    if (!next)
+      throw mugato::Error("unknown subcommand '" + std::string(argv[i]) + "' of " + level->get_name(),
+                          "did you mean '" + mugato::nearest_name(argv[i], names) + "'?");
+    level = next;
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -44,6 +62,7 @@ int main(int argc, char** argv) {
   mugato::program::add_tour(app);
   mugato::program::add_bench(app);
   try {
+    check_subcommands(app, argc, argv);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help

@@ -101,7 +101,6 @@ constexpr const char* kConfig = R"(
 preset = "tiny"
 [[data]]
 source = "four_rooms"
-max_steps = 2
 [[data]]
 source = "point_maze"
 max_steps = 2
