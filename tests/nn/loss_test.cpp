@@ -1,9 +1,9 @@
 // Shape legend: N slots, K targets, D width, V vocabulary.
 #include "mugato/nn/loss.h"
 
-#include <ATen/autocast_mode.h>
 #include <gtest/gtest.h>
 
+#include "nn/bf16_scope.h"
 #include "nn/closeness.h"
 
 namespace mugato {
@@ -108,7 +108,7 @@ TEST(MaskedCrossEntropyOfOthers, ReadsNoOtherSlot) {
   EXPECT_TRUE(problem.head.grad().isfinite().all().item<bool>());
 }
 
-TEST(MaskedCrossEntropyOfOthers, AsksForNoGradientsInAnEvaluation) {
+TEST(MaskedCrossEntropyOfOthers, GivesTheSameLossInAnEvaluation) {
   const Problem problem(8, 3, at::kFloat, 6);
   const at::NoGradGuard no_grad;
   const auto ours = masked_cross_entropy(problem.hidden, problem.head, problem.slots, problem.targets, problem.weights);
@@ -120,11 +120,10 @@ TEST(MaskedCrossEntropyOfOthers, ComputesInBfloat16UnderAutocast) {
   const Problem problem(30, 20, at::kFloat, 7);
   const auto plain = problem.plain();
   const auto expected = problem.gradients(plain.weighted_sum);
-  at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
-  at::autocast::set_autocast_enabled(at::kCPU, true);
-  const auto ours = masked_cross_entropy(problem.hidden, problem.head, problem.slots, problem.targets, problem.weights, 7);
-  at::autocast::set_autocast_enabled(at::kCPU, false);
-  at::autocast::clear_cache();
+  const auto ours = [&] {
+    const testing::Bf16Scope autocast;
+    return masked_cross_entropy(problem.hidden, problem.head, problem.slots, problem.targets, problem.weights, 7);
+  }();
   const auto found = problem.gradients(ours.weighted_sum);
   EXPECT_EQ(ours.nll.scalar_type(), at::kFloat);
   const double few = 4.0 * testing::epsilon_of(at::kBFloat16) / testing::epsilon_of(at::kFloat);

@@ -1,9 +1,9 @@
 // Shape legend: B rows, S slots, D width, V vocabulary.
 #include "mugato/nn/objective.h"
 
-#include <ATen/autocast_mode.h>
 #include <gtest/gtest.h>
 
+#include "nn/bf16_scope.h"
 #include "nn/closeness.h"
 #include "nn/random_batches.h"
 
@@ -151,11 +151,10 @@ TEST_P(NextToken, ComputesInBfloat16UnderAutocast) {
   const auto exact = objective_.loss(batch, {1.0});
   exact.weighted_sum.backward();
   const auto expected = take_gradients();
-  at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
-  at::autocast::set_autocast_enabled(at::kCPU, true);
-  const auto coarse = objective_.loss(batch, {1.0});
-  at::autocast::set_autocast_enabled(at::kCPU, false);
-  at::autocast::clear_cache();
+  const auto coarse = [&] {
+    const testing::Bf16Scope autocast;
+    return objective_.loss(batch, {1.0});
+  }();
   coarse.weighted_sum.backward();
   EXPECT_NEAR(coarse.sums[0], exact.sums[0], 0.05 * exact.sums[0]);
   for (const auto& [name, gradient] : take_gradients()) {

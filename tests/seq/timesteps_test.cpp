@@ -26,7 +26,7 @@ const Schema kClocks{{{.name = "text"},
 Episode clocks(int64_t num_steps) {
   const auto e = at::arange(num_steps);
   Episode episode{.fields = std::vector<FieldValues>(5), .num_steps = num_steps, .id = "clocks"};
-  for (int64_t i = 0; i < num_steps; ++i) episode.fields[0].text.push_back(std::string(1, static_cast<char>('a' + i)));
+  for (int64_t i = 0; i < num_steps; ++i) episode.fields[0].text.emplace_back(i % 3 + 1, static_cast<char>('a' + i));
   episode.fields[1].values = e.to(at::kByte).view({-1, 1, 1, 1}).expand({num_steps, 20, 20, 3});
   episode.fields[2].values = e;
   episode.fields[3].values = e.to(at::kFloat).add(0.5).unsqueeze(1).expand({num_steps, 2});
@@ -39,7 +39,8 @@ void expect_steps(const Tokenizer& tokenizer, const Timesteps& timesteps, Window
   ASSERT_EQ(timesteps.num_steps, window.length);
   for (const auto& field : timesteps.fields) ASSERT_EQ(field.num_steps(), window.length);
   const auto& f = timesteps.fields;
-  EXPECT_TRUE(at::equal(f[0].tokens.flatten(), expected));
+  EXPECT_TRUE(at::equal(f[0].tokens.select(1, 0).flatten(), expected));
+  EXPECT_TRUE(at::equal(f[0].valid.sum(1), expected.remainder(3) + 1));
   EXPECT_TRUE(at::equal(f[1].tokens.select(1, 0).select(1, 0).to(at::kLong), expected));
   EXPECT_TRUE(at::equal(f[2].tokens.flatten() - tokenizer.vocabulary().discrete().begin, expected));
   EXPECT_TRUE(at::equal(f[3].tokens.select(1, 1).flatten() - tokenizer.vocabulary().continuous().begin, expected));
