@@ -128,6 +128,13 @@ void check_complete_folder(const fs::path& folder) {
   }
 }
 
+void remove_complete_folder(const fs::path& folder) {
+  const fs::path aside = without_slash(folder).string() + kTemporary + std::to_string(::getpid());
+  remove_tree(aside);
+  rename_or_throw(folder, aside);
+  remove_tree(aside);
+}
+
 int64_t remove_unfinished_folders(const fs::path& parent) {
   std::vector<fs::path> unfinished;
   std::error_code failure;

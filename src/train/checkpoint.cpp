@@ -113,7 +113,7 @@ void CheckpointStore::remove_old() const {
   const auto all = complete_checkpoints(folder());
   const fs::path best = fs::is_symlink(folder() / "best") ? fs::read_symlink(folder() / "best").filename() : fs::path();
   for (int64_t i = 0; i + keep_ < static_cast<int64_t>(all.size()); ++i)
-    if (all[static_cast<size_t>(i)].filename() != best) fs::remove_all(all[static_cast<size_t>(i)]);
+    if (all[static_cast<size_t>(i)].filename() != best) remove_complete_folder(all[static_cast<size_t>(i)]);
 }
 
 std::optional<fs::path> CheckpointStore::newest() const {

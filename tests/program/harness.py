@@ -49,7 +49,11 @@ def start(*arguments, **options):
 def run(*arguments, **options):
     """Runs the program to its end: (exit code, standard output, standard error)."""
     process = start(*arguments, **options)
-    out, err = process.communicate(timeout=300)
+    try:
+        out, err = process.communicate(timeout=300)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise AssertionError(f"still running after 300 s: {arguments}\n{process.communicate()[1]}") from None
     return process.returncode, out, err
 
 

@@ -167,7 +167,7 @@ class Poisoned : public Objective {
     if (loss_too_) {
       terms.sums[0] = NAN;
     } else {
-      const auto& x = objective_.module().parameters().front();
+      const at::Tensor x = objective_.module().parameters().front();
       terms.weighted_sum = terms.weighted_sum + at::sqrt(at::relu(x - x.detach())).sum();  // adds 0; its slope is not finite
     }
     return terms;

@@ -86,6 +86,9 @@ bool is_complete_folder(const std::filesystem::path& folder);
 // Throws Error when DONE is missing, or a file it lists is missing or has another size.
 void check_complete_folder(const std::filesystem::path& folder);
 
+// Removes a folder that was committed: it is whole or not there at every moment, as it was when it appeared.
+void remove_complete_folder(const std::filesystem::path& folder);
+
 // Removes what interrupted transactions left in `parent`, and returns how many. Call it from one process, while no
 // transaction is open there.
 int64_t remove_unfinished_folders(const std::filesystem::path& parent);
