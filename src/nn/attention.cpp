@@ -51,10 +51,14 @@ at::Tensor document_mask(const at::Tensor& qkv, std::span<const DocumentSpan> do
   return (number.unsqueeze(1) == number.unsqueeze(2)).tril().unsqueeze(1);
 }
 
-at::Tensor zero_pads(const at::Tensor& out_BSHD, std::span<const DocumentSpan> documents) {
-  auto valid = at::zeros({out_BSHD.size(0), out_BSHD.size(1), 1, 1}, at::kBool);
+// Zeros at the pads of (B,S,...).
+at::Tensor zero_pads(const at::Tensor& x, std::span<const DocumentSpan> documents) {
+  std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
+  shape[0] = x.size(0);
+  shape[1] = x.size(1);
+  auto valid = at::zeros(shape, at::kBool);
   for (const auto& span : documents) valid.select(0, span.row).narrow(0, span.begin, span.length).fill_(true);
-  return out_BSHD.masked_fill(~valid.to(out_BSHD.device()), 0);
+  return x.masked_fill(~valid.to(x.device()), 0);
 }
 
 }  // namespace
@@ -65,7 +69,11 @@ at::Tensor document_attention(const at::Tensor& qkv_BS3HD, std::span<const Docum
     return at::scaled_dot_product_attention(part(0), part(1), part(2), {}, dropout, /*is_causal=*/true).transpose(1, 2);
   if (packed_attention_fits(qkv_BS3HD) && dropout == 0.0)
     return PackedAttention::apply(qkv_BS3HD, c10::make_intrusive<Spans>(documents));
-  const auto out = at::scaled_dot_product_attention(part(0), part(1), part(2), document_mask(qkv_BS3HD, documents), dropout);
+  // A masked value still enters as 0 times itself, and what a pad holds may be anything.
+  const auto clean = zero_pads(qkv_BS3HD, documents);
+  const auto clean_part = [&](int64_t i) { return clean.select(2, i).transpose(1, 2); };
+  const auto out =
+      at::scaled_dot_product_attention(clean_part(0), clean_part(1), clean_part(2), document_mask(clean, documents), dropout);
   return zero_pads(out.transpose(1, 2), documents);
 }
 
