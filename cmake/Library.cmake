@@ -16,7 +16,7 @@ endfunction()
 add_library(mugato_flags INTERFACE)
 target_compile_options(mugato_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-missing-field-initializers $<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overflow> $<$<BOOL:${MUGATO_WERROR}>:-Werror>)
 if(MUGATO_SANITIZE)
-  target_compile_options(mugato_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  target_compile_options(mugato_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g1)
   target_link_options(mugato_flags INTERFACE -fsanitize=address,undefined)
 endif()
 
@@ -24,12 +24,28 @@ mugato_sources(_core_files ${_core})
 add_library(mugato_core STATIC ${_core_files})
 add_library(mugato::core ALIAS mugato_core)
 set_target_properties(mugato_core PROPERTIES EXPORT_NAME core)
+target_compile_features(mugato_core PUBLIC cxx_std_20)
 target_include_directories(mugato_core PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-target_link_libraries(mugato_core PUBLIC mugato_torch PRIVATE $<BUILD_INTERFACE:mugato_flags>)
+# What is not installed with us has its name of mugatoConfig.cmake there.
+target_link_libraries(mugato_core PUBLIC $<BUILD_INTERFACE:mugato_torch> $<INSTALL_INTERFACE:mugato::torch>
+                                  PRIVATE $<BUILD_INTERFACE:mugato_flags>)
 target_precompile_headers(mugato_core PRIVATE ${CMAKE_SOURCE_DIR}/src/pch.h)
+# Its loops over a few vectors have to be unrolled whole to stay in registers; other flags than the precompiled header's.
+set_source_files_properties(${CMAKE_SOURCE_DIR}/src/nn/packed_attention_cpu.cpp PROPERTIES COMPILE_OPTIONS -O3 SKIP_PRECOMPILE_HEADERS ON)
 
+set(MUGATO_CUDA ${MUGATO_TORCH_CUDA})  # whether CUDA libraries are linked and .cu files compiled
+if(MUGATO_TORCH_SITE)
+  get_filename_component(MUGATO_TORCH_SITE_FULL ${MUGATO_TORCH_SITE} ABSOLUTE)
+  set(_cuda_headers ${MUGATO_TORCH_SITE_FULL}/nvidia/cu13)
+endif()
 if(MUGATO_CUDA)
-  # nvcc is called directly: the wheels carry a compiler but not the whole toolkit that enable_language(CUDA) probes for.
+  # nvcc is called directly: the wheels carry a compiler but not the whole toolkit that enable_language(CUDA) probes for. The
+  # wheels' own comes first, it is the one of their headers.
+  find_program(MUGATO_NVCC nvcc HINTS ${_cuda_headers}/bin PATHS /usr/local/cuda/bin)
+  if(NOT MUGATO_NVCC)
+    message(FATAL_ERROR "LibTorch has CUDA but there is no nvcc\nhint: run tools/setup --cuda, or take a LibTorch without CUDA: tools/setup --cpu")
+  endif()
+  target_compile_definitions(mugato_flags INTERFACE MUGATO_CUDA)
   file(GLOB_RECURSE _cu CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/*.cu)
   set(MUGATO_CUDA_ARCH all-major CACHE STRING "nvcc -arch=")
   foreach(_file ${_cu})
@@ -38,24 +54,33 @@ if(MUGATO_CUDA)
     add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/cuda/${_name}.o DEPENDS ${_file} DEPFILE ${CMAKE_BINARY_DIR}/cuda/${_name}.d
       COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/cuda
       COMMAND ${MUGATO_NVCC} -c -MD -MF ${CMAKE_BINARY_DIR}/cuda/${_name}.d -std=c++17 -O3 -arch=${MUGATO_CUDA_ARCH} -Xcompiler -fPIC,-Wall,-Wextra -Werror all-warnings
-              -Wno-deprecated-gpu-targets -I${CMAKE_SOURCE_DIR}/include -I${MUGATO_TORCH_SITE}/nvidia/cu13/include ${_file}
+              -Wno-deprecated-gpu-targets -I${CMAKE_SOURCE_DIR}/include "$<$<BOOL:${_cuda_headers}>:-I${_cuda_headers}/include>" ${_file}
               -o ${CMAKE_BINARY_DIR}/cuda/${_name}.o
-      COMMENT "nvcc ${_name}" VERBATIM)
+      COMMENT "nvcc ${_name}" VERBATIM COMMAND_EXPAND_LISTS)
     target_sources(mugato_core PRIVATE ${CMAKE_BINARY_DIR}/cuda/${_name}.o)
   endforeach()
 endif()
+message(STATUS "LibTorch: ${MUGATO_TORCH_SITE_FULL}${Torch_DIR}, CUDA: ${MUGATO_CUDA} ${MUGATO_NVCC}")
 
-# By library and header: Debian's CMake package of OpenCV needs every module installed, we need three.
-find_path(MUGATO_OPENCV_INCLUDE opencv2/core.hpp PATH_SUFFIXES opencv4 REQUIRED)
-find_library(MUGATO_OPENCV_CORE opencv_core REQUIRED)
-find_library(MUGATO_OPENCV_IMGPROC opencv_imgproc REQUIRED)
-find_library(MUGATO_OPENCV_IMGCODECS opencv_imgcodecs REQUIRED)
-find_package(GIF REQUIRED)
-find_library(MUGATO_SENTENCEPIECE sentencepiece REQUIRED)
 mugato_sources(_rest_files ${_rest})
 add_library(mugato STATIC ${_rest_files})
 add_library(mugato::mugato ALIAS mugato)
-target_link_libraries(mugato PUBLIC mugato_core PRIVATE $<BUILD_INTERFACE:mugato_flags> ${MUGATO_SENTENCEPIECE} GIF::GIF
-                      ${MUGATO_OPENCV_IMGCODECS} ${MUGATO_OPENCV_IMGPROC} ${MUGATO_OPENCV_CORE})
-target_include_directories(mugato SYSTEM PRIVATE ${MUGATO_OPENCV_INCLUDE})
+target_link_libraries(mugato PUBLIC mugato_core PRIVATE $<BUILD_INTERFACE:mugato_flags> GIF::GIF)
+foreach(_target sentencepiece opencv)
+  target_link_libraries(mugato PRIVATE $<BUILD_INTERFACE:mugato_${_target}> $<INSTALL_INTERFACE:mugato::${_target}>)
+endforeach()
 target_precompile_headers(mugato REUSE_FROM mugato_core)
+
+# cmake --install and find_package(mugato): cmake/mugatoConfig.cmake.in says what a user of the library gets.
+include(CMakePackageConfigHelpers)
+set(_package ${CMAKE_INSTALL_LIBDIR}/cmake/mugato)
+set(MUGATO_INSTALL_DATA ${CMAKE_INSTALL_DATADIR}/mugato)
+install(TARGETS mugato_core mugato EXPORT mugatoTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(EXPORT mugatoTargets NAMESPACE mugato:: DESTINATION ${_package})
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/mugato DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/data/tokenizers DESTINATION ${MUGATO_INSTALL_DATA})
+configure_package_config_file(${CMAKE_SOURCE_DIR}/cmake/mugatoConfig.cmake.in ${CMAKE_BINARY_DIR}/mugatoConfig.cmake
+                              INSTALL_DESTINATION ${_package} PATH_VARS MUGATO_INSTALL_DATA)
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/mugatoConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/mugatoConfig.cmake ${CMAKE_BINARY_DIR}/mugatoConfigVersion.cmake
+              ${CMAKE_SOURCE_DIR}/cmake/LibTorch.cmake ${CMAKE_SOURCE_DIR}/cmake/Dependencies.cmake DESTINATION ${_package})

@@ -179,8 +179,8 @@ at::Tensor Policy::forward(std::span<const int64_t> sessions, const std::functio
   }
   const at::NoGradGuard no_grad;
   const auto device = agent_->head().device();
-  const auto hidden = agent_->forward(builder.finish().to(device), cache_.get());
-  return hidden.flatten(0, 1).index_select(0, at::tensor(last, at::kLong).to(device));
+  const auto wanted = at::tensor(last, at::kLong).to(device);
+  return agent_->forward(builder.finish().to(device), cache_.get(), wanted).flatten(0, 1).index_select(0, wanted);
 }
 
 std::vector<int64_t> Policy::sample(const at::Tensor& hidden, std::span<const int64_t> sessions,

@@ -12,8 +12,8 @@ Agent::Agent(const AgentOptions& options, std::shared_ptr<SequenceModel> trunk) 
               : register_parameter("head", at::randn({options.embedder.vocabulary, options.embedder.width}) * 0.02);
 }
 
-at::Tensor Agent::forward(const MicroBatch& batch, SequenceCache* cache) {
-  return trunk_->forward({.x = embedder_->forward(batch), .layout = batch.layout}, cache);
+at::Tensor Agent::forward(const MicroBatch& batch, SequenceCache* cache, const at::Tensor& wanted) {
+  return trunk_->forward({.x = embedder_->forward(batch), .layout = batch.layout, .wanted = wanted}, cache);
 }
 
 std::shared_ptr<Agent> make_agent(AgentOptions options, const SequenceModelRegistry& registry) {

@@ -43,7 +43,7 @@ PatchEmbedder::PatchEmbedder(const EmbedderOptions& options) : stride_(options.p
 }
 
 at::Tensor PatchEmbedder::forward(const at::Tensor& patches) {
-  const auto pixels = normalize_patches(patches);
+  const auto pixels = normalize_patches(patches).to(stem_weight_.scalar_type());
   const auto x = at::conv2d(pixels, stem_weight_, stem_bias_, stride_);
   auto h = at::conv2d(at::gelu(at::group_norm(x, kGroups, norm1_weight_, norm1_bias_)), conv1_weight_, conv1_bias_, 1, 1);
   h = at::conv2d(at::gelu(at::group_norm(h, kGroups, norm2_weight_, norm2_bias_)), conv2_weight_, conv2_bias_, 1, 1);

@@ -31,7 +31,9 @@ struct ChunkedCrossEntropy : torch::autograd::Function<ChunkedCrossEntropy> {
       gradient.scatter_add_(1, target, at::full_like(target, -1, gradient.options()));
       gradient.mul_(weights_wide.narrow(0, begin, size).unsqueeze(1));
       // A slot predicts one token, so no row is written twice.
-      if (need_hidden) grad_hidden.index_copy_(0, rows, at::mm(gradient.to(head_cast.scalar_type()), head_cast));
+      // Under autocast the product comes in bfloat16.
+      if (need_hidden)
+        grad_hidden.index_copy_(0, rows, at::mm(gradient.to(head_cast.scalar_type()), head_cast).to(hidden.scalar_type()));
       if (need_head) grad_head.addmm_(gradient.t(), picked.to(wide));
     }
     ctx->save_for_backward({grad_hidden, need_head ? grad_head.to(head.scalar_type()) : grad_head});
@@ -51,7 +53,10 @@ struct ChunkedCrossEntropy : torch::autograd::Function<ChunkedCrossEntropy> {
 MaskedCrossEntropy masked_cross_entropy(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& slots,
                                         const at::Tensor& targets, const at::Tensor& weights, int64_t chunk) {
   TORCH_CHECK(slots.size(0) == targets.size(0) && slots.size(0) == weights.size(0), "one weight and one target per slot");
-  const auto result = ChunkedCrossEntropy::apply(hidden, head, slots, targets, weights, chunk);
+  // In an evaluation the head still asks for gradients, which nobody reads.
+  const bool train = at::GradMode::is_enabled();
+  const auto result = ChunkedCrossEntropy::apply(train ? hidden : hidden.detach(), train ? head : head.detach(), slots, targets,
+                                                 weights, chunk);
   return {result[0], result[1]};
 }
 

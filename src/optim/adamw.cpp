@@ -6,17 +6,26 @@
 
 namespace mugato {
 
+namespace {
+
+// At one, nothing would ever be learned of the gradients, and the correction of their mean would divide by zero.
+KeyCheck below_one() {
+  return satisfies<double>("at least 0 and below 1", [](double beta) { return beta >= 0.0 && beta < 1.0; });
+}
+
+}  // namespace
+
 void declare(KeyTable& keys, const std::string& prefix, OptimizerOptions& options) {
   keys.add(prefix + "learning_rate", &options.learning_rate, "peak learning rate", positive());
-  keys.add(prefix + "beta1", &options.beta1, "decay of the mean of gradients", range(0, 1));
-  keys.add(prefix + "beta2", &options.beta2, "decay of the mean of squared gradients", range(0, 1));
+  keys.add(prefix + "beta1", &options.beta1, "decay of the mean of gradients", below_one());
+  keys.add(prefix + "beta2", &options.beta2, "decay of the mean of squared gradients", below_one());
   keys.add(prefix + "epsilon", &options.epsilon, "added to the root in the update", positive());
   keys.add(prefix + "weight_decay", &options.weight_decay, "decoupled decay of matrices and tables; norms and biases have none",
            at_least(0));
   keys.add(prefix + "clip", &options.clip, "largest norm of the whole gradient; 0: no clipping", at_least(0));
   keys.add(prefix + "schedule", &options.schedule, "learning rate after the warm-up", one_of({"cosine", "constant"}));
   keys.add(prefix + "warmup", &options.warmup, "steps of linear warm-up (paper: 15000)", at_least(0));
-  keys.add(prefix + "warmup_start", &options.warmup_start, "learning rate the warm-up starts at", at_least(0));
+  keys.add(prefix + "warmup_start", &options.warmup_start, "learning rate that the warm-up rises from", at_least(0));
   keys.add(prefix + "final_ratio", &options.final_ratio, "share of the peak at which the cosine ends", range(0, 1));
   keys.add(prefix + "decay_steps", &options.decay_steps, "step at which the cosine ends (paper: 1000000); 0: train.steps",
            at_least(0));
@@ -94,13 +103,16 @@ std::map<std::string, at::Tensor> AdamW::state() const {
 
 void AdamW::load_state(const std::map<std::string, at::Tensor>& state) {
   const at::NoGradGuard no_grad;
-  for (auto& [name, tensor] : this->state()) {
+  auto own = this->state();
+  const std::string hint = "resume with the model the run was started with";
+  for (const auto& [name, tensor] : own) {  // all of it before any of it is changed
     const auto found = state.find(name);
     if (found == state.end() || found->second.sizes() != tensor.sizes())
-      throw Error("the optimizer's state '" + name + "' is " + (found == state.end() ? "missing" : "of another shape"),
-                  "resume with the model the run was started with");
-    tensor.copy_(found->second);
+      throw Error("the optimizer's state '" + name + "' is " + (found == state.end() ? "missing" : "of another shape"), hint);
   }
+  for (const auto& [name, tensor] : state)
+    if (!own.contains(name)) throw Error("the optimizer's state '" + name + "' is of no parameter of the model", hint);
+  for (auto& [name, tensor] : own) tensor.copy_(state.at(name));
 }
 
 }  // namespace mugato

@@ -25,7 +25,8 @@ HeldOut read_samples(const Parts& parts, std::vector<Sample> samples) {
     if (rows.empty()) return;
     const auto batch = parts.sequencer->lay_out(rows, context, 1).to(parts.device);
     const auto& layout = batch.layout;
-    const auto hidden = parts.agent->forward(batch).flatten(0, 1).index_select(0, layout.target_slots);
+    const auto hidden =
+        parts.agent->forward(batch, nullptr, layout.target_slots).flatten(0, 1).index_select(0, layout.target_slots);
     const auto logits = at::mm(hidden, parts.agent->head().t()).to(at::kDouble);
     const auto log_probability = at::log_softmax(logits, 1).gather(1, layout.targets.unsqueeze(1));
     sum.nll -= log_probability.sum().item<double>();

@@ -64,9 +64,13 @@ void LayoutBuilder::begin_row() {
 }
 
 void LayoutBuilder::begin_document(int64_t domain, int64_t first_position) {
+  TORCH_CHECK(row_ >= 0, "a document before the first row");
+  TORCH_CHECK(domain >= 0 && domain < static_cast<int64_t>(batch_.target_counts.size()), "domain ", domain, " of ",
+              batch_.target_counts.size());
   domain_ = domain;
   position_ = first_position;
-  ++num_documents_;
+  begin_timestep(0);
+  field_ = -1;
   batch_.layout.documents.push_back({row_, cursor_, 0});
 }
 
@@ -76,7 +80,9 @@ void LayoutBuilder::begin_timestep(int64_t timestep, int64_t first_local) {
 }
 
 int64_t LayoutBuilder::next_slot(int64_t id, int64_t local) {
+  TORCH_CHECK(!batch_.layout.documents.empty() && batch_.layout.documents.back().row == row_, "a token outside of a document");
   TORCH_CHECK(cursor_ < capacity_, "row ", row_, " is full");
+  if (batch_.layout.documents.back().length++ == 0) ++num_documents_;
   const int64_t slot = row_ * capacity_ + cursor_++;
   ids_[slot] = id;
   document_[slot] = num_documents_ - 1;
@@ -84,7 +90,6 @@ int64_t LayoutBuilder::next_slot(int64_t id, int64_t local) {
   timestep_of_[slot] = timestep_;
   field_of_[slot] = field_;
   local_of_[slot] = local;
-  ++batch_.layout.documents.back().length;
   return slot;
 }
 
@@ -129,6 +134,7 @@ void LayoutBuilder::add_patch(const uint8_t* bytes, int64_t row_bucket, int64_t 
 
 MicroBatch LayoutBuilder::finish() {
   auto& layout = batch_.layout;
+  std::erase_if(layout.documents, [](const auto& span) { return span.length == 0; });
   layout.slots = at::cat({as_tensor(id_slots_), as_tensor(patch_slots_)});
   layout.id_values = as_tensor(id_values_);
   layout.cell_index = as_tensor(cell_index_);

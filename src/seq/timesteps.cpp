@@ -23,13 +23,74 @@ int group_of(const FieldSpec& field) {
   return field.modality == Modality::kImage ? 1 : 2;
 }
 
-void check_shape(const FieldSpec& field, const at::Tensor& values) {
-  std::vector<int64_t> expected{values.dim() > 0 ? values.size(0) : 0};
-  expected.insert(expected.end(), field.shape.begin(), field.shape.end());
-  if (values.dim() > 0 && values.sizes() == at::IntArrayRef(expected)) return;
-  throw Error("field '" + field.name + "' has values of shape " + c10::str(values.sizes()) + ", its schema says (E" +
-                  (field.shape.empty() ? "" : ", " + c10::str(at::IntArrayRef(field.shape))) + ")",
+std::string shape_with_steps(const std::string& steps, at::IntArrayRef shape) {
+  std::string text = "(" + steps;
+  for (const int64_t size : shape) text += "," + std::to_string(size);
+  return text + ")";
+}
+
+// Whether (E,...) is what the schema says; pictures may vary in size, and grey ones come without an axis of channels.
+bool fits(const FieldSpec& field, at::IntArrayRef shape) {
+  if (shape.empty()) return false;
+  if (shape.slice(1) == at::IntArrayRef(field.shape)) return true;
+  if (field.modality != Modality::kImage) return false;
+  return field.shape.empty() || (field.shape.back() == 1 && shape.slice(1) == at::IntArrayRef(field.shape).slice(0, 2));
+}
+
+void check_shape(const FieldSpec& field, const at::Tensor& values, const std::string& name) {
+  if (!values.defined())
+    throw Error("field '" + name + "' has no values", std::string("the schema says that it is ") + name_of(field.modality));
+  if (fits(field, values.sizes())) return;
+  const auto sizes = values.sizes();
+  throw Error("field '" + name + "' has values of shape " +
+                  (sizes.empty() ? "()" : shape_with_steps(std::to_string(sizes[0]), sizes.slice(1))) + ", its schema says " +
+                  shape_with_steps("E", field.shape),
               "make the source's values and its schema agree");
+}
+
+// Why fields of this declaration can not be tokenized or written; empty when they can.
+std::string problem_of(const FieldSpec& field) {
+  if (field.modality == Modality::kText) return field.role == Role::kAction ? "text is written as answer or text" : "";
+  if (field.role == Role::kAnswer || field.role == Role::kText)
+    return std::string("only text has the role ") + name_of(field.role);
+  if (std::any_of(field.shape.begin(), field.shape.end(), [](int64_t size) { return size < 1; }))
+    return "every axis of its shape is at least 1";
+  if (field.modality == Modality::kImage) {
+    if (field.is_target()) return "images are read, never written";
+    return field.shape.empty() || field.shape.size() == 3 ? "" : "an image has the shape {height, width, channels}";
+  }
+  if (field.cells && field.is_target()) return "an action is written value by value, not in cells";
+  if (field.modality == Modality::kContinuous) {
+    if (field.cells) return "only discrete values come in cells";
+    return field.mu_law || (std::isfinite(field.low) && std::isfinite(field.high) && field.low < field.high)
+               ? ""
+               : "low has to be below high";
+  }
+  if (field.num_values.empty()) return "it does not say how many values it has";
+  if (std::any_of(field.num_values.begin(), field.num_values.end(), [](int64_t size) { return size < 1; }))
+    return "a discrete value has at least one choice";
+  if (!field.cells) return field.num_values.size() == 1 ? "" : "without cells, one number of values holds for all";
+  if (field.shape.empty() || field.shape.back() != static_cast<int64_t>(field.num_values.size()))
+    return "the last axis of cells are the channels, one number of values for each";
+  return "";
+}
+
+// One value per timestep for every field, so that no field is read beyond its end or beside its timestep.
+void check_steps(const Schema& schema, const Episode& episode) {
+  if (episode.fields.size() != schema.fields.size())
+    throw Error("'" + episode.id + "' has " + std::to_string(episode.fields.size()) + " fields, its schema " +
+                    std::to_string(schema.fields.size()),
+                "make the source's episodes and its schema agree");
+  for (size_t i = 0; i < schema.fields.size(); ++i) {
+    const auto& values = episode.fields[i].values;
+    const bool is_text = schema.fields[i].modality == Modality::kText;
+    if (!is_text) check_shape(schema.fields[i], values, schema.fields[i].name + "' of '" + episode.id);
+    const int64_t steps = is_text ? static_cast<int64_t>(episode.fields[i].text.size()) : values.size(0);
+    if (steps != episode.num_steps)
+      throw Error("field '" + schema.fields[i].name + "' of '" + episode.id + "' has " + std::to_string(steps) +
+                      " timesteps of " + std::to_string(episode.num_steps),
+                  "every field needs one value per timestep");
+  }
 }
 
 }  // namespace
@@ -89,7 +150,7 @@ ContinuousCodec Tokenizer::continuous_codec(const FieldSpec& field) const {
   return {field.mu_law, field.low, field.high, vocabulary_.continuous().size};
 }
 
-FieldTokens Tokenizer::tokenize_text(const FieldSpec& field, const std::vector<std::string>& text) const {
+FieldTokens Tokenizer::tokenize_text(const std::vector<std::string>& text) const {
   std::vector<std::vector<int32_t>> ids;
   size_t longest = 0;
   for (size_t e = 0; e < text.size(); ++e) {
@@ -103,23 +164,25 @@ FieldTokens Tokenizer::tokenize_text(const FieldSpec& field, const std::vector<s
     std::copy(ids[e].begin(), ids[e].end(), result.tokens.data_ptr<int64_t>() + static_cast<int64_t>(e) * width);
     std::fill_n(result.valid.data_ptr<bool>() + static_cast<int64_t>(e) * width, ids[e].size(), true);
   }
-  if (field.role == Role::kAction)
-    throw Error("text field '" + field.name + "' has the role action", "text that is written has the role answer");
   return result;
 }
 
 FieldTokens Tokenizer::tokenize(const FieldSpec& field, const FieldValues& values) const {
-  if (field.modality == Modality::kText) return tokenize_text(field, values.text);
+  return tokenize(field, values, field.name);
+}
+
+FieldTokens Tokenizer::tokenize(const FieldSpec& field, const FieldValues& values, const std::string& name) const {
+  if (field.modality == Modality::kText) return tokenize_text(values.text);
+  check_shape(field, values.values, name);
   FieldTokens result;
   if (field.modality == Modality::kImage) {
-    result.tokens = cut_patches(values.values, field.name);
+    result.tokens = cut_patches(values.values, name);
     result.grid = patch_grid(values.values.size(1), values.values.size(2));
   } else {
-    check_shape(field, values.values);
     const int64_t channels = field.cells ? static_cast<int64_t>(field.num_values.size()) : 1;
     if (field.modality == Modality::kDiscrete)
-      result.tokens = DiscreteCodec{field.num_values}.encode(values.values, field.name) + vocabulary_.discrete().begin;
-    else result.tokens = continuous_codec(field).encode(values.values, field.name) + vocabulary_.continuous().begin;
+      result.tokens = DiscreteCodec{field.num_values}.encode(values.values, name) + vocabulary_.discrete().begin;
+    else result.tokens = continuous_codec(field).encode(values.values, name) + vocabulary_.continuous().begin;
     result.tokens = result.tokens.reshape({values.values.size(0), -1, channels});
   }
   result.valid = at::ones({result.tokens.size(0), result.tokens.size(1)}, at::kBool);
@@ -127,20 +190,19 @@ FieldTokens Tokenizer::tokenize(const FieldSpec& field, const FieldValues& value
 }
 
 Timesteps Tokenizer::tokenize(const Schema& schema, const Episode& episode) const {
+  check_steps(schema, episode);
   Timesteps timesteps;
   timesteps.num_steps = episode.num_steps;
   for (size_t i = 0; i < schema.fields.size(); ++i) {
-    timesteps.fields.push_back(tokenize(schema.fields[i], episode.fields[i]));
-    if (timesteps.fields.back().num_steps() != episode.num_steps)
-      throw Error(episode.id + ": field '" + schema.fields[i].name + "' has " +
-                      std::to_string(timesteps.fields.back().num_steps()) + " timesteps of " +
-                      std::to_string(episode.num_steps),
-                  "every field needs one value per timestep");
+    const FieldSpec& field = schema.fields[i];
+    // Messages quote the name: field 'door' of 'four_rooms seed 17'.
+    timesteps.fields.push_back(tokenize(field, episode.fields[i], field.name + "' of '" + episode.id));
   }
   return timesteps;
 }
 
 std::vector<int64_t> Tokenizer::tokens_per_step(const Schema& schema, const Episode& episode) const {
+  check_steps(schema, episode);
   std::vector<int64_t> counts(static_cast<size_t>(episode.num_steps), 0);
   for (size_t i = 0; i < schema.fields.size(); ++i) {
     const FieldSpec& field = schema.fields[i];
@@ -184,18 +246,18 @@ IdRange Tokenizer::legal_ids(const FieldSpec& field, int64_t i) const {
 }
 
 void validate(const Schema& schema, const Vocabulary& vocabulary) {
-  for (const auto& field : schema.fields) {
+  for (size_t i = 0; i < schema.fields.size(); ++i) {
+    const auto& field = schema.fields[i];
+    const std::string what = std::string(name_of(field.modality)) + " field '" + field.name + "'";
+    for (size_t j = 0; j < i; ++j)
+      if (schema.fields[j].name == field.name) throw Error(what + " is declared twice", "give every field a name of its own");
+    if (const std::string problem = problem_of(field); !problem.empty())
+      throw Error(what + " with the role " + name_of(field.role) + ": " + problem, "correct the field's declaration");
     if (field.modality != Modality::kDiscrete) continue;
-    if (field.num_values.empty())
-      throw Error("discrete field '" + field.name + "' does not say how many values it has", "set its range");
-    if (field.cells && (field.shape.empty() || field.shape.back() != static_cast<int64_t>(field.num_values.size())))
-      throw Error("field '" + field.name + "' has cells of " + std::to_string(field.num_values.size()) +
-                      " channels, its last axis differs",
-                  "give one number of values per channel");
     if (const int64_t used = DiscreteCodec{field.num_values}.size(); used > vocabulary.discrete().size)
-      throw Error("discrete field '" + field.name + "' needs " + std::to_string(used) + " ids, the vocabulary has " +
-                      std::to_string(vocabulary.discrete().size),
-                  "raise tokens.num_discrete");
+      throw Error(
+          what + " needs " + std::to_string(used) + " ids, the vocabulary has " + std::to_string(vocabulary.discrete().size),
+          "raise tokens.num_discrete");
   }
 }
 

@@ -12,5 +12,6 @@ void add_rollout(CLI::App& app);
 void add_info(CLI::App& app);
 void add_data(CLI::App& app);
 void add_tour(CLI::App& app);
+void add_bench(CLI::App& app);
 
 }  // namespace mugato::program

@@ -20,8 +20,8 @@ class Agent : public torch::nn::Module {
  public:
   Agent(const AgentOptions& options, std::shared_ptr<SequenceModel> trunk);
 
-  // (B,S,D) hidden states, the final norm applied.
-  at::Tensor forward(const MicroBatch& batch, SequenceCache* cache = nullptr);
+  // (B,S,D) hidden states, the final norm applied. With `wanted`, flat slots, those of other slots mean nothing.
+  at::Tensor forward(const MicroBatch& batch, SequenceCache* cache = nullptr, const at::Tensor& wanted = {});
 
   // (V,D): logits of a hidden state h are h head^T.
   const at::Tensor& head() const { return head_; }

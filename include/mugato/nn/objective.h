@@ -19,6 +19,10 @@ class Objective {
   virtual torch::nn::Module& module() = 0;
 };
 
+// Terms of the targets of a batch, given the hidden states (B,S,D) and the head (V,D).
+LossTerms next_token_loss(const at::Tensor& hidden_BSD, const at::Tensor& head, const MicroBatch& batch,
+                          const std::vector<double>& weights);
+
 // Next-token prediction at the targets (paper 2.3).
 class NextTokenObjective : public Objective {
  public:

@@ -21,6 +21,7 @@ struct SequenceInput {
   at::Tensor x;               // (B,S,D)
   const TokenLayout& layout;  // which slots are which document, and where in it
   BlockHook after_block = {};
+  at::Tensor wanted = {};  // (K) distinct flat slots whose outputs are read; a trunk may leave the others out. None: all
 };
 
 // What a trunk keeps of the tokens it has seen, a session a row.

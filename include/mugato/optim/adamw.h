@@ -24,7 +24,8 @@ struct OptimizerOptions {
 };
 void declare(KeyTable& keys, const std::string& prefix, OptimizerOptions& options);
 
-// The learning rate of the step-th update, step from 0.
+// The learning rate of the step-th update, step from 0: the first is one step above warmup_start, update warmup - 1 is at the
+// peak.
 double learning_rate(const OptimizerOptions& options, int64_t step, int64_t num_steps);
 
 class AdamW {
@@ -41,8 +42,9 @@ class AdamW {
 
   // "NAME.exp_avg", "NAME.exp_avg_sq" and "NAME.step", sharing memory with the optimizer.
   std::map<std::string, at::Tensor> state() const;
-  void load_state(
-      const std::map<std::string, at::Tensor>& state);  // throws Error that names what is missing or of another shape
+
+  // Throws Error that names what is missing, of another shape or of no parameter, and then changes nothing.
+  void load_state(const std::map<std::string, at::Tensor>& state);
 
  private:
   struct Slot {

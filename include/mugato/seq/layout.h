@@ -54,6 +54,8 @@ struct MicroBatch {
 };
 
 // Writes rows of tokens one after the other and makes the layout. Inputs, targets and mask come out of this one stream.
+// TORCH_CHECKs that tokens lie in a document, documents in a row, and that rows are not too many or too long. A document
+// without tokens leaves no trace.
 class LayoutBuilder {
  public:
   LayoutBuilder(int64_t rows, int64_t capacity, int64_t num_domains);

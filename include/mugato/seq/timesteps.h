@@ -56,7 +56,7 @@ class Tokenizer {
   const Vocabulary& vocabulary() const { return vocabulary_; }
   const TextTokenizer& text() const;  // throws Error when there is none
 
-  // Throws Error that names the field and episode for values that do not fit the schema.
+  // Throws Error that names the field and the episode for values that do not fit the schema, of validated fields.
   Timesteps tokenize(const Schema& schema, const Episode& episode) const;
   FieldTokens tokenize(const FieldSpec& field, const FieldValues& values) const;
 
@@ -70,14 +70,18 @@ class Tokenizer {
   IdRange legal_ids(const FieldSpec& field, int64_t i) const;
 
  private:
-  FieldTokens tokenize_text(const FieldSpec& field, const std::vector<std::string>& text) const;
+  // `name` is what messages call the field.
+  FieldTokens tokenize(const FieldSpec& field, const FieldValues& values, const std::string& name) const;
+  FieldTokens tokenize_text(const std::vector<std::string>& text) const;
   ContinuousCodec continuous_codec(const FieldSpec& field) const;
 
   Vocabulary vocabulary_;
   std::shared_ptr<const TextTokenizer> text_;
 };
 
-// Throws Error that says what is wrong with a field's declaration.
+// Throws Error that says what is wrong with a field's declaration: values and roles that do not go together (text is
+// written as answer or text, values as actions, images and cells are only read), sizes that are not positive, two fields of
+// one name, more values than the vocabulary has ids.
 void validate(const Schema& schema, const Vocabulary& vocabulary);
 
 }  // namespace mugato

@@ -49,7 +49,9 @@ class Transformer::Cache : public SequenceCache {
   // Attention of each document's new tokens over what its row holds and themselves; qkv (B,S,3,H,d) -> (B,S,H,d).
   at::Tensor attend(int64_t block, const at::Tensor& qkv, std::span<const DocumentSpan> documents) {
     auto out = at::zeros({qkv.size(0), qkv.size(1), qkv.size(3), qkv.size(4)}, qkv.options());
-    for (const auto& span : documents) {
+    for (size_t i = 0; i < documents.size(); ++i) {
+      const auto& span = documents[i];
+      TORCH_CHECK(i == 0 || documents[i - 1].row < span.row, "row ", span.row, ": a session reads one document");
       const int64_t held = length(span.row), total = held + span.length;
       TORCH_CHECK(total <= capacity_, "row ", span.row, ": ", total, " tokens, the cache holds ", capacity_);
       const auto fresh = qkv.select(0, span.row).narrow(0, span.begin, span.length).permute({1, 2, 0, 3});  // (3,H,n,d)
@@ -83,6 +85,9 @@ Transformer::Transformer(const SequenceModelOptions& options) : options_(options
         "the heads share the width evenly");
   if (options.activation != "gelu" && options.activation != "gelu_tanh" && options.activation != "geglu")
     throw Error("model.activation is '" + options.activation + "'", "choose gelu, gelu_tanh or geglu");
+  if (options.activation == "geglu" && options.geglu_split && options.ffn_width % 2 != 0)
+    throw Error("model.ffn_width " + std::to_string(options.ffn_width) + " is odd",
+                "value and gate share it: take an even one");
   if (options.global_positions)
     positions_ = register_parameter("positions", at::randn({options.context, options.width}) * 0.02);
   for (int64_t i = 0; i < options.blocks; ++i)
@@ -112,7 +117,11 @@ at::Tensor Transformer::attend(const Block& block, int64_t index, const at::Tens
   const auto& documents = input.layout.documents;
   const auto y =
       cache ? cache->attend(index, qkv, documents) : document_attention(qkv, documents, is_training() ? options_.dropout : 0.0);
-  return drop(at::linear(y.flatten(2), block.out_weight, block.out_bias));
+  return y.flatten(2);
+}
+
+at::Tensor Transformer::project(const Block& block, const at::Tensor& attended) const {
+  return drop(at::linear(attended, block.out_weight, block.out_bias));
 }
 
 at::Tensor Transformer::feed_forward(const Block& block, const at::Tensor& x) const {
@@ -127,6 +136,19 @@ at::Tensor Transformer::feed_forward(const Block& block, const at::Tensor& x) co
   return drop(at::linear(hidden, block.down_weight, block.down_bias));
 }
 
+at::Tensor Transformer::final_norm(const at::Tensor& x) const {
+  return at::layer_norm(x, {options_.width}, norm_weight_, norm_bias_);
+}
+
+// Most tokens are read, not written: past the attention of the last block only the wanted slots go on.
+at::Tensor Transformer::finish_wanted(const Block& block, const at::Tensor& x, const at::Tensor& attended,
+                                      const at::Tensor& wanted) const {
+  const auto pick = [&](const at::Tensor& rows_BSD) { return rows_BSD.flatten(0, 1).index_select(0, wanted); };
+  auto picked = pick(x) + project(block, pick(attended));
+  picked = final_norm(picked + feed_forward(block, picked));
+  return at::zeros({x.size(0) * x.size(1), x.size(2)}, picked.options()).index_copy(0, wanted, picked).view(x.sizes());
+}
+
 at::Tensor Transformer::forward(const SequenceInput& input, SequenceCache* cache) {
   auto* own_cache = dynamic_cast<Cache*>(cache);
   TORCH_CHECK(!cache || own_cache, "a cache of another model");
@@ -137,14 +159,21 @@ at::Tensor Transformer::forward(const SequenceInput& input, SequenceCache* cache
     TORCH_CHECK(position.numel() == 0 || input.layout.capacity <= options_.context, "a document longer than model.context");
     x = x + at::embedding(positions_, position);
   }
-  for (size_t i = 0; i < blocks_.size(); ++i) {
-    const auto index = static_cast<int64_t>(i);
-    x = x + attend(*blocks_[i], index, x, input, own_cache);
-    x = x + feed_forward(*blocks_[i], x);
-    if (input.after_block) x = input.after_block(index, x);
+  // Stochastic depth draws per row, so there a block is finished for whole rows.
+  const bool narrow = input.wanted.defined() && !input.after_block && !(is_training() && options_.stochastic_depth > 0.0);
+  for (int64_t i = 0; i < options_.blocks; ++i) {
+    const auto& block = *blocks_[static_cast<size_t>(i)];
+    const auto attended = attend(block, i, x, input, own_cache);
+    if (narrow && i + 1 == options_.blocks) {
+      if (own_cache) own_cache->advance(input.layout.documents);
+      return finish_wanted(block, x, attended, input.wanted);
+    }
+    x = x + project(block, attended);
+    x = x + feed_forward(block, x);
+    if (input.after_block) x = input.after_block(i, x);
   }
   if (own_cache) own_cache->advance(input.layout.documents);
-  return at::layer_norm(x, {options_.width}, norm_weight_, norm_bias_);
+  return final_norm(x);
 }
 
 void register_builtins(SequenceModelRegistry& registry) {

@@ -20,7 +20,10 @@ class Transformer : public SequenceModel {
   struct Block;
   class Cache;
   at::Tensor attend(const Block& block, int64_t index, const at::Tensor& x, const SequenceInput& input, Cache* cache) const;
+  at::Tensor project(const Block& block, const at::Tensor& attended) const;
   at::Tensor feed_forward(const Block& block, const at::Tensor& x) const;
+  at::Tensor finish_wanted(const Block& block, const at::Tensor& x, const at::Tensor& attended, const at::Tensor& wanted) const;
+  at::Tensor final_norm(const at::Tensor& x) const;
   at::Tensor drop(const at::Tensor& residual) const;
 
   SequenceModelOptions options_;

@@ -1,0 +1,24 @@
+// Where the time of a training step goes: the same parts as training, timed one by one.
+#pragma once
+
+#include "mugato/run/run.h"
+
+namespace mugato::run {
+
+struct BenchReport {
+  int64_t steps = 0;
+  double tokens_per_second = 0.0;         // slots of rows, pads included
+  double useful_tokens_per_second = 0.0;  // tokens that are not pads
+  // Mean seconds of a step. data: waiting for the loader; embed and forward: the two halves of the forward pass; loss: head
+  // and cross-entropy; backward and optimizer as they say (clipping is the optimizer's).
+  double data = 0.0, embed = 0.0, forward = 0.0, loss = 0.0, backward = 0.0, optimizer = 0.0;
+  double step = 0.0;
+  double system_share = 0.0;  // of the processor time: page faults and the like
+  int64_t peak_memory = 0;    // bytes: resident on the CPU, or allocated on the GPU
+  int64_t parameters = 0;
+};
+
+// Runs `warmup` steps that do not count, then `steps` that do.
+BenchReport bench(const RunConfig& config, const Registries& registries, int64_t warmup, int64_t steps);
+
+}  // namespace mugato::run

@@ -1,0 +1,206 @@
+#include "mugato/seq/timesteps.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "mugato/core/error.h"
+#include "random_episodes.h"
+
+namespace mugato {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using testing::random_episode;
+using testing::random_schema;
+using testing::small_tokenizer;
+using ::testing::ThrowsMessage;
+
+// Every field tells the timestep it belongs to.
+const Schema kClocks{{{.name = "text"},
+                      {.name = "image", .modality = Modality::kImage, .shape = {20, 20, 3}},
+                      {.name = "number", .modality = Modality::kDiscrete, .num_values = {20}},
+                      {.name = "height", .modality = Modality::kContinuous, .shape = {2}, .low = 0, .high = 16},
+                      {.name = "action", .modality = Modality::kDiscrete, .role = Role::kAction, .num_values = {20}}}};
+
+Episode clocks(int64_t num_steps) {
+  const auto e = at::arange(num_steps);
+  Episode episode{.fields = std::vector<FieldValues>(5), .num_steps = num_steps, .id = "clocks"};
+  for (int64_t i = 0; i < num_steps; ++i) episode.fields[0].text.emplace_back(i % 3 + 1, static_cast<char>('a' + i));
+  episode.fields[1].values = e.to(at::kByte).view({-1, 1, 1, 1}).expand({num_steps, 20, 20, 3});
+  episode.fields[2].values = e;
+  episode.fields[3].values = e.to(at::kFloat).add(0.5).unsqueeze(1).expand({num_steps, 2});
+  episode.fields[4].values = e;
+  return episode;
+}
+
+void expect_steps(const Tokenizer& tokenizer, const Timesteps& timesteps, Window window) {
+  const auto expected = at::arange(window.start, window.start + window.length);
+  ASSERT_EQ(timesteps.num_steps, window.length);
+  for (const auto& field : timesteps.fields) ASSERT_EQ(field.num_steps(), window.length);
+  const auto& f = timesteps.fields;
+  EXPECT_TRUE(at::equal(f[0].tokens.select(1, 0).flatten(), expected));
+  EXPECT_TRUE(at::equal(f[0].valid.sum(1), expected.remainder(3) + 1));
+  EXPECT_TRUE(at::equal(f[1].tokens.select(1, 0).select(1, 0).to(at::kLong), expected));
+  EXPECT_TRUE(at::equal(f[2].tokens.flatten() - tokenizer.vocabulary().discrete().begin, expected));
+  EXPECT_TRUE(at::equal(f[3].tokens.select(1, 1).flatten() - tokenizer.vocabulary().continuous().begin, expected));
+  EXPECT_TRUE(at::equal(f[4].tokens.flatten() - tokenizer.vocabulary().discrete().begin, expected));
+}
+
+// μGATO drew one window for the observations and another for the actions.
+TEST(Window, ObservationsAndActionsComeFromTheSameTimesteps) {
+  const auto tokenizer = small_tokenizer();
+  Random random(5);
+  const auto episode = clocks(15);
+  const auto whole = tokenizer.tokenize(kClocks, episode);
+  for (int64_t i = 0; i < 100; ++i) {
+    const int64_t start = random.below(15);
+    const Window window{start, random.between(1, 15 - start)};
+    const auto part = slice(whole, window);
+    expect_steps(tokenizer, part, window);
+    EXPECT_EQ(part.ends, start + window.length == 15);
+    const auto cut = slice(episode, window);
+    EXPECT_EQ(cut.id, episode.id);
+    expect_steps(tokenizer, tokenizer.tokenize(kClocks, cut), window);
+  }
+  EXPECT_FALSE(slice(slice(whole, {0, 10}), {5, 5}).ends) << "the end of a window is not the end of the episode";
+  for (const auto& [start, length] : {std::pair{-1, 2}, {0, 0}, {0, 16}, {15, 1}}) {
+    EXPECT_THROW(slice(whole, {start, length}), c10::Error);
+    EXPECT_THROW(slice(episode, {start, length}), c10::Error);
+  }
+}
+
+class Ranges : public ::testing::TestWithParam<DiscreteRange> {};
+INSTANTIATE_TEST_SUITE_P(Discrete, Ranges, ::testing::Values(DiscreteRange::kSeparate, DiscreteRange::kPaper));
+
+// Ids of a timestep's field decode to its value: text and integers exactly, continuous values to the centre of their bin.
+TEST_P(Ranges, IdsDecodeToTheValuesTheyCameFrom) {
+  const auto tokenizer = small_tokenizer(GetParam());
+  for (uint64_t seed = 0; seed < 60; ++seed) {
+    Random random(seed);
+    const auto schema = random_schema(random);
+    const auto episode = random_episode(random, *schema, 2);
+    const auto timesteps = tokenizer.tokenize(*schema, episode);
+    for (size_t i = 0; i < schema->fields.size(); ++i) {
+      const auto& field = schema->fields[i];
+      if (field.modality == Modality::kImage) continue;
+      const auto ids_of = [&](const FieldTokens& tokens, int64_t e) {
+        const auto ids = tokens.tokens[e].index({tokens.valid[e]}).flatten().contiguous();
+        return std::vector<int64_t>(ids.data_ptr<int64_t>(), ids.data_ptr<int64_t>() + ids.numel());
+      };
+      for (int64_t e = 0; e < 2; ++e) {
+        const auto ids = ids_of(timesteps.fields[i], e);
+        for (size_t k = 0; k < ids.size() && !field.cells; ++k)
+          EXPECT_TRUE(tokenizer.legal_ids(field, static_cast<int64_t>(k)).contains(ids[k])) << field.name;
+        const Value value = tokenizer.decode(field, ids);
+        if (field.modality == Modality::kText) {
+          EXPECT_EQ(std::get<std::string>(value), episode.fields[i].text[static_cast<size_t>(e)]);
+          continue;
+        }
+        const auto& decoded = std::get<at::Tensor>(value);
+        EXPECT_EQ(decoded.sizes(), at::IntArrayRef(field.shape));
+        if (field.modality == Modality::kDiscrete) {
+          EXPECT_TRUE(at::equal(decoded, episode.fields[i].values[e]));
+        } else {  // a value that has been rounded to its bin's centre stays there
+          const auto again = tokenizer.tokenize(field, {decoded.unsqueeze(0)});
+          EXPECT_EQ(ids_of(again, 0), ids) << field.name;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Ranges, LegalIdsAreThoseOfTheFieldsValuesAndNoOthers) {
+  const auto tokenizer = small_tokenizer(GetParam());
+  const auto& vocabulary = tokenizer.vocabulary();
+  const FieldSpec move{.name = "move", .modality = Modality::kDiscrete, .role = Role::kAction, .shape = {2}, .num_values = {5}};
+  for (const int64_t i : {0, 1}) {
+    EXPECT_EQ(tokenizer.legal_ids(move, i).begin, vocabulary.discrete().begin);
+    EXPECT_EQ(tokenizer.legal_ids(move, i).size, 5);
+  }
+  EXPECT_THROW(tokenizer.legal_ids(move, 2), c10::Error);
+  const FieldSpec push{.name = "push", .modality = Modality::kContinuous, .role = Role::kAction};
+  EXPECT_EQ(tokenizer.legal_ids(push, 0).begin, vocabulary.continuous().begin);
+  EXPECT_EQ(tokenizer.legal_ids(push, 0).size, vocabulary.continuous().size);
+  EXPECT_EQ(tokenizer.legal_ids({.name = "reply", .role = Role::kAnswer}, 0).size, vocabulary.text().size);
+  EXPECT_THROW(tokenizer.legal_ids({.name = "look", .modality = Modality::kImage}, 0), c10::Error);
+}
+
+TEST(Tokenizer, TokensPerStepAreThoseThatTheSequencerWrites) {
+  const auto tokenizer = small_tokenizer();
+  const Sequencer sequencer(tokenizer.vocabulary(), {});
+  for (uint64_t seed = 0; seed < 60; ++seed) {
+    Random random(seed);
+    const auto schema = random_schema(random);
+    const int64_t num_steps = schema->fields[0].role == Role::kText ? 1 : 4;
+    const auto episode = random_episode(random, *schema, num_steps);
+    const auto counts = tokenizer.tokens_per_step(*schema, episode);
+    ASSERT_EQ(static_cast<int64_t>(counts.size()), num_steps);
+    const std::vector<std::vector<Sample>> rows{{{schema, tokenizer.tokenize(*schema, episode)}}};
+    const auto layout = sequencer.lay_out(rows, 300, 1).layout;
+    int64_t sum = 0;
+    for (int64_t e = 0; e < num_steps; ++e) {
+      sum += counts[static_cast<size_t>(e)];
+      const auto of_fields = (layout.ids != TokenLayout::kPad) & (layout.timestep == e) & (layout.field >= 0);
+      EXPECT_EQ(of_fields.sum().item<int64_t>(), counts[static_cast<size_t>(e)]);
+    }
+    EXPECT_EQ(layout.num_tokens(), sum + sequencer.num_extra_tokens(*schema, num_steps, true));
+  }
+}
+
+TEST(Tokenizer, TextIsValidWhereItIsAndImagesKeepTheirGrid) {
+  const auto tokenizer = small_tokenizer();
+  const auto text = tokenizer.tokenize({.name = "text"}, {.text = {"ab", "", "abc"}});
+  EXPECT_EQ(text.tokens.sizes(), at::IntArrayRef({3, 3, 1}));
+  EXPECT_TRUE(at::equal(text.valid.sum(1), at::tensor({2, 0, 3}, at::kLong)));
+  EXPECT_TRUE(at::equal(text.tokens.squeeze(2).masked_select(~text.valid), at::zeros({4}, at::kLong)));
+  const auto image = tokenizer.tokenize({.name = "image", .modality = Modality::kImage}, {at::zeros({2, 17, 40}, at::kByte)});
+  EXPECT_EQ(image.tokens.sizes(), at::IntArrayRef({2, 6, kPatchBytes}));
+  EXPECT_EQ(image.grid.rows, 2);
+  EXPECT_EQ(image.grid.columns, 3);
+  EXPECT_TRUE(image.valid.all().item<bool>());
+}
+
+template <class Function>
+void expect_error(Function function, const std::vector<std::string>& parts) {
+  for (const auto& part : parts) EXPECT_THAT(function, ThrowsMessage<Error>(HasSubstr(part)));
+}
+
+TEST(Tokenizer, ErrorsNameTheFieldAndTheEpisode) {
+  const auto tokenizer = small_tokenizer();
+  const std::string where = "of 'clocks'";
+  const auto broken = [&](size_t field, FieldValues values, const std::string& what) {
+    auto episode = clocks(3);
+    episode.fields[field] = std::move(values);
+    expect_error([&] { tokenizer.tokenize(kClocks, episode); },
+                 {"'" + kClocks.fields[field].name + "' " + where, what, "hint: "});
+  };
+  broken(0, {.text = {"a", "b"}}, "2 timesteps of 3");
+  broken(1, {at::zeros({3, 20, 21, 3}, at::kByte)}, "(3,20,21,3), its schema says (E,20,20,3)");
+  broken(1, {at::full({3, 20, 20, 3}, 1.5)}, "not in [0, 1]");
+  broken(1, {}, "no values");
+  broken(2, {at::full({3}, 20, at::kLong)}, "value 20");
+  broken(2, {at::zeros({3, 1}, at::kLong)}, "(3,1), its schema says (E)");
+  broken(2, {at::zeros({}, at::kLong)}, "()");
+  broken(3, {at::zeros({2, 2})}, "2 timesteps of 3");
+  broken(3, {at::full({3, 2}, std::nan(""))}, "index 0");
+  broken(4, {at::zeros({3})}, "Float");
+  auto episode = clocks(3);
+  episode.fields.pop_back();
+  expect_error([&] { tokenizer.tokenize(kClocks, episode); }, {"'clocks' has 4 fields, its schema 5"});
+  expect_error([&] { tokenizer.tokens_per_step(kClocks, episode); }, {"'clocks' has 4 fields, its schema 5"});
+  episode = clocks(3);
+  episode.fields[0].text.push_back("d");
+  expect_error([&] { tokenizer.tokens_per_step(kClocks, episode); }, {"'text' of 'clocks' has 4 timesteps of 3"});
+}
+
+TEST(Tokenizer, TextNeedsItsOwnTokenizer) {
+  EXPECT_THAT([] { Tokenizer(Vocabulary({.text_size = 30}), std::make_shared<testing::LetterTokenizer>(20)); },
+              ThrowsMessage<Error>(AllOf(HasSubstr("20 pieces"), HasSubstr("30"))));
+  const Tokenizer none(Vocabulary({.text_size = 30}), nullptr);
+  EXPECT_NO_THROW(none.tokenize({.name = "x", .modality = Modality::kContinuous}, {at::zeros({2})}));
+  EXPECT_THAT([&] { none.tokenize({.name = "words"}, {.text = {"ab"}}); }, ThrowsMessage<Error>(HasSubstr("tokens.text")));
+}
+
+}  // namespace
+}  // namespace mugato
