@@ -26,6 +26,9 @@ add_library(mugato_torch INTERFACE)
 # libtorch exports its own std::filesystem functions; libstdc++ has to come first on the link line, or they replace it.
 target_link_options(mugato_torch INTERFACE "LINKER:--push-state,--no-as-needed" -lstdc++ "LINKER:--pop-state")
 
+# With it at::parallel_for runs on LibTorch's threads; without, it is a plain loop.
+target_compile_options(mugato_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
+
 function(mugato_torch_from_wheels)
   get_filename_component(site ${MUGATO_TORCH_SITE} ABSOLUTE BASE_DIR ${CMAKE_SOURCE_DIR})
   if(NOT EXISTS ${site}/torch/lib/libtorch_cpu.so)
@@ -51,7 +54,8 @@ function(mugato_torch_from_wheels)
     target_link_libraries(mugato_torch INTERFACE "-Wl,--push-state,--no-as-needed" ${site}/torch/lib/libtorch_cuda.so
                           ${site}/torch/lib/libc10_cuda.so "-Wl,--pop-state" ${site}/nvidia/cu13/lib/libcudart.so.13)
   endif()
-  target_link_libraries(mugato_torch INTERFACE ${site}/torch/lib/libtorch_cpu.so ${site}/torch/lib/libc10.so pthread)
+  file(GLOB gomp ${site}/torch/lib/libgomp*.so*)
+  target_link_libraries(mugato_torch INTERFACE ${site}/torch/lib/libtorch_cpu.so ${site}/torch/lib/libc10.so ${gomp} pthread)
   set(MUGATO_TORCH_CUDA ${cuda} PARENT_SCOPE)
 endfunction()
 
@@ -59,6 +63,7 @@ if(MUGATO_TORCH_SITE)
   mugato_torch_from_wheels()
 else()
   target_link_libraries(mugato_torch INTERFACE ${TORCH_LIBRARIES})
+  target_link_options(mugato_torch INTERFACE -fopenmp)
   target_compile_options(mugato_torch INTERFACE ${TORCH_CXX_FLAGS})
   if(TARGET torch_cuda)
     set(MUGATO_TORCH_CUDA ON)

@@ -1,7 +1,11 @@
 # mugato::core   LibTorch and header-only libraries: tokens, sequences, models, training
 # mugato::mugato all of it: text, worlds, data, acting
-set(_core core token seq nn optim dist train)
-set(_rest text env data act run)
+#
+# The rooms of each, by what they see of LibTorch: tensors alone, or modules too. Each kind has its precompiled header.
+set(_core_tensors core token seq)
+set(_core_modules nn optim dist train)
+set(_tensors text env data)
+set(_modules act run)
 
 function(mugato_sources out)
   set(all)
@@ -20,8 +24,14 @@ if(MUGATO_SANITIZE)
   target_link_options(mugato_flags INTERFACE -fsanitize=address,undefined)
 endif()
 
-mugato_sources(_core_files ${_core})
-add_library(mugato_core STATIC ${_core_files})
+mugato_sources(_files ${_core_tensors})
+add_library(mugato_core_tensors OBJECT ${_files})
+target_include_directories(mugato_core_tensors PRIVATE ${CMAKE_SOURCE_DIR}/include)
+target_link_libraries(mugato_core_tensors PRIVATE mugato_torch mugato_flags)
+target_precompile_headers(mugato_core_tensors PRIVATE ${CMAKE_SOURCE_DIR}/src/pch.h)
+
+mugato_sources(_files ${_core_modules})
+add_library(mugato_core STATIC ${_files} $<TARGET_OBJECTS:mugato_core_tensors>)
 add_library(mugato::core ALIAS mugato_core)
 set_target_properties(mugato_core PROPERTIES EXPORT_NAME core)
 target_compile_features(mugato_core PUBLIC cxx_std_20)
@@ -29,7 +39,7 @@ target_include_directories(mugato_core PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_D
 # What is not installed with us has its name of mugatoConfig.cmake there.
 target_link_libraries(mugato_core PUBLIC $<BUILD_INTERFACE:mugato_torch> $<INSTALL_INTERFACE:mugato::torch>
                                   PRIVATE $<BUILD_INTERFACE:mugato_flags>)
-target_precompile_headers(mugato_core PRIVATE ${CMAKE_SOURCE_DIR}/src/pch.h)
+target_precompile_headers(mugato_core PRIVATE ${CMAKE_SOURCE_DIR}/src/pch_nn.h)
 # Its loops over a few vectors have to be unrolled whole to stay in registers; other flags than the precompiled header's.
 set_source_files_properties(${CMAKE_SOURCE_DIR}/src/nn/packed_attention_cpu.cpp PROPERTIES COMPILE_OPTIONS -O3 SKIP_PRECOMPILE_HEADERS ON)
 
@@ -62,8 +72,14 @@ if(MUGATO_CUDA)
 endif()
 message(STATUS "LibTorch: ${MUGATO_TORCH_SITE_FULL}${Torch_DIR}, CUDA: ${MUGATO_CUDA} ${MUGATO_NVCC}")
 
-mugato_sources(_rest_files ${_rest})
-add_library(mugato STATIC ${_rest_files})
+mugato_sources(_files ${_tensors})
+add_library(mugato_tensors OBJECT ${_files})
+target_include_directories(mugato_tensors PRIVATE ${CMAKE_SOURCE_DIR}/include)
+target_link_libraries(mugato_tensors PRIVATE mugato_torch mugato_flags mugato_opencv mugato_sentencepiece)
+target_precompile_headers(mugato_tensors REUSE_FROM mugato_core_tensors)
+
+mugato_sources(_files ${_modules})
+add_library(mugato STATIC ${_files} $<TARGET_OBJECTS:mugato_tensors>)
 add_library(mugato::mugato ALIAS mugato)
 target_link_libraries(mugato PUBLIC mugato_core PRIVATE $<BUILD_INTERFACE:mugato_flags> GIF::GIF)
 foreach(_target sentencepiece opencv)

@@ -1,6 +1,6 @@
 #include "mugato/data/loader.h"
 
-#include <ATen/Parallel.h>
+#include <c10/util/ParallelGuard.h>
 
 #include <atomic>
 #include <chrono>
@@ -40,7 +40,7 @@ void run_parallel(int64_t count, int64_t workers, const Task& task) {
   std::vector<std::thread> threads;
   for (int64_t w = 1; w < std::min(workers, count); ++w)
     threads.emplace_back([&] {
-      at::set_num_threads(1);
+      const c10::ParallelGuard serial(true);
       work();
     });
   work();
@@ -81,7 +81,6 @@ void Loader::start() {
   stopping_ = false;
   error_ = nullptr;
   queue_.clear();
-  at::init_num_threads();  // before a loader thread sets its own number
   thread_ = std::thread([this] { run(); });
 }
 
@@ -95,7 +94,7 @@ void Loader::stop() {
 }
 
 void Loader::run() {
-  at::set_num_threads(1);  // the trainer has the cores; OpenMP pools are per thread
+  const c10::ParallelGuard serial(true);  // the trainer has the cores (at::set_num_threads would take them from it)
   try {
     auto position = position_;
     std::vector<Lane> lanes(position.draws.size());

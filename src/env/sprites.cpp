@@ -21,8 +21,10 @@ constexpr Mask turned_right(const Mask& pixels) {
   return turned;
 }
 
+// On a floor of middle grey, which is zero for an embedder: what stands on it is what differs.
 constexpr Sprite paint(const Mask& pixels, Rgb color) {
   Sprite sprite{};
+  for (uint8_t& byte : sprite) byte = 127;
   for (size_t i = 0; i < pixels.size(); ++i) {
     if (!pixels[i]) continue;
     sprite[3 * i] = color.red;
@@ -76,8 +78,8 @@ constexpr Mask kFull = mask(
     "########"
     "########");
 
-constexpr Sprite kFloor{};  // black
-constexpr Sprite kWall = paint(kFull, {120, 120, 120});
+constexpr Sprite kFloor = paint(Mask{}, {0, 0, 0});
+constexpr Sprite kWall = paint(kFull, {0, 0, 0});
 
 constexpr auto kObjects = [] {
   std::array<std::array<Sprite, 4>, 3> atlas{};

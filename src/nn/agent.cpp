@@ -19,6 +19,7 @@ at::Tensor Agent::forward(const MicroBatch& batch, SequenceCache* cache, const a
 std::shared_ptr<Agent> make_agent(AgentOptions options, const SequenceModelRegistry& registry) {
   options.embedder.width = options.sequence.width;
   options.embedder.context = options.sequence.context;
+  options.sequence.position_std = kPositionScale * options.embedder.init_std;
   return std::make_shared<Agent>(options, registry.build(options.trunk, options.sequence));
 }
 

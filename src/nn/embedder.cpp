@@ -51,19 +51,19 @@ at::Tensor PatchEmbedder::forward(const at::Tensor& patches) {
 }
 
 Embedder::Embedder(const EmbedderOptions& options) : options_(options) {
-  const double std = options.init_std;
+  const double std = options.init_std, position_std = kPositionScale * std;
   table_ = register_parameter("table", normal({options.vocabulary, options.width}, std));
   patch_ = register_module("patch", std::make_shared<PatchEmbedder>(options));
   if (options.patch_position == "paper") {
-    patch_row_ = register_parameter("patch_row", normal({kPatchPositionBuckets, options.width}, std));
-    patch_column_ = register_parameter("patch_column", normal({kPatchPositionBuckets, options.width}, std));
+    patch_row_ = register_parameter("patch_row", normal({kPatchPositionBuckets, options.width}, position_std));
+    patch_column_ = register_parameter("patch_column", normal({kPatchPositionBuckets, options.width}, position_std));
   } else if (options.patch_position == "vit") {
-    patch_number_ = register_parameter("patch_number", normal({options.context, options.width}, std));
+    patch_number_ = register_parameter("patch_number", normal({options.context, options.width}, position_std));
   } else if (options.patch_position != "none") {
     throw Error("model.patch_position is '" + options.patch_position + "'", "choose paper, vit or none");
   }
   if (options.local_position == "paper")
-    local_ = register_parameter("local", normal({1 + options.context, options.width}, std));
+    local_ = register_parameter("local", normal({1 + options.context, options.width}, position_std));
   else if (options.local_position != "none")
     throw Error("model.local_position is '" + options.local_position + "'", "choose paper or none");
 }

@@ -12,15 +12,20 @@ struct Preset {
   int64_t blocks, heads, width, ffn_width;
   const char* activation;
   bool global_positions, tied_head;
+  double init_std;
 };
 
 const std::map<std::string, Preset>& presets() {
-  // Blocks, heads, width and feed-forward size of paper C.1, table 5; the paper's GEGLU at full width, head not tied.
+  // Blocks, heads, width and feed-forward size of paper C.1, table 5; the paper's GEGLU at full width, head not tied. A tied
+  // head makes logits of the table, which starts small for it.
   static const std::map<std::string, Preset> all = {
-      {"gato-79m", {8, 24, 768, 3072, "geglu", false, false}},    {"gato-364m", {12, 12, 1536, 6144, "geglu", false, false}},
-      {"gato-1.2b", {24, 16, 2048, 8192, "geglu", false, false}}, {"gpt2-124m", {12, 12, 768, 3072, "gelu_tanh", true, true}},
-      {"tiny", {2, 2, 64, 128, "geglu", false, false}},           {"small", {4, 4, 128, 256, "geglu", false, false}},
-      {"medium", {6, 8, 256, 512, "geglu", false, false}},
+      {"gato-79m", {8, 24, 768, 3072, "geglu", false, false, 1.0}},
+      {"gato-364m", {12, 12, 1536, 6144, "geglu", false, false, 1.0}},
+      {"gato-1.2b", {24, 16, 2048, 8192, "geglu", false, false, 1.0}},
+      {"gpt2-124m", {12, 12, 768, 3072, "gelu_tanh", true, true, 0.02}},
+      {"tiny", {2, 2, 64, 128, "geglu", false, false, 1.0}},
+      {"small", {3, 8, 128, 256, "geglu", false, false, 1.0}},
+      {"medium", {6, 8, 256, 512, "geglu", false, false, 1.0}},
   };
   return all;
 }
@@ -62,7 +67,8 @@ void declare(KeyTable& keys, ModelOptions& model) {
            one_of({"paper", "vit", "none"}));
   keys.add("model.local_position", &embedder.local_position, "paper: learned within the timestep, actions share one",
            one_of({"paper", "none"}));
-  keys.add("model.init_std", &embedder.init_std, "standard deviation of embeddings at the start", positive());
+  keys.add("model.init_std", &embedder.init_std, "standard deviation of embeddings at the start; with a tied head 0.02",
+           positive());
 }
 
 void check(const RunConfig& config, const std::string& origin) {
@@ -89,10 +95,14 @@ std::vector<std::string> preset_assignments(const std::string& name) {
     throw Error("model.preset is '" + name + "'", "did you mean '" + nearest_name(name, preset_names()) + "'?");
   const Preset& p = found->second;
   const auto flag = [](bool value) { return value ? "true" : "false"; };
-  return {"model.blocks=" + std::to_string(p.blocks),         "model.heads=" + std::to_string(p.heads),
-          "model.width=" + std::to_string(p.width),           "model.ffn_width=" + std::to_string(p.ffn_width),
-          std::string("model.activation=") + p.activation,    std::string("model.global_positions=") + flag(p.global_positions),
-          std::string("model.tied_head=") + flag(p.tied_head)};
+  return {"model.blocks=" + std::to_string(p.blocks),
+          "model.heads=" + std::to_string(p.heads),
+          "model.width=" + std::to_string(p.width),
+          "model.ffn_width=" + std::to_string(p.ffn_width),
+          std::string("model.activation=") + p.activation,
+          std::string("model.global_positions=") + flag(p.global_positions),
+          std::string("model.tied_head=") + flag(p.tied_head),
+          "model.init_std=" + std::to_string(p.init_std)};
 }
 
 KeyTable keys_of(RunConfig& config) {
@@ -110,7 +120,7 @@ KeyTable keys_of(RunConfig& config) {
   keys.add("act.sessions", &config.act.sessions, "episodes played side by side", range(1, 4096));
   keys.add("eval.documents", &config.eval_documents, "held-out episodes per [[data]] entry that an evaluation reads",
            at_least(1));
-  keys.add_tables("data", &config.data, "sources that are mixed; see mugato data sources");
+  keys.add_tables("data", &config.data, "sources that are mixed, one table each");
   return keys;
 }
 

@@ -20,48 +20,54 @@ using testing::HasSubstr;
 using Scene = FourRooms::Scene;
 
 // The rules once more, on plain coordinates, for the expert and the dynamics to be held against.
-struct Pose {
-  int64_t x = 0, y = 0, direction = 0;
-  auto operator<=>(const Pose&) const = default;
+struct Place {
+  int64_t x = 0, y = 0;
+  auto operator<=>(const Place&) const = default;
 };
 
-Pose pose_of(const Scene& scene) { return {scene.x, scene.y, scene.direction}; }
+Place place_of(const Scene& scene) { return {scene.x, scene.y}; }
 
-std::pair<int64_t, int64_t> ahead_of(const Pose& pose) {
+Place beside(const Place& place, int64_t move) {
   const int64_t step_x[] = {1, 0, -1, 0}, step_y[] = {0, 1, 0, -1};
-  return {pose.x + step_x[pose.direction], pose.y + step_y[pose.direction]};
+  return {place.x + step_x[move], place.y + step_y[move]};
 }
 
-bool is_floor(const Scene& scene, int64_t x, int64_t y) {
-  if (x < 0 || y < 0 || x >= 8 || y >= 8 || scene.is_wall(x, y)) return false;
-  for (const auto& object : scene.objects)
-    if (object.x == x && object.y == y) return false;
-  return true;
+// The index of the object in a cell, or -1.
+int64_t object_at(const Scene& scene, const Place& place) {
+  for (size_t i = 0; i < scene.objects.size(); ++i)
+    if (Place{scene.objects[i].x, scene.objects[i].y} == place) return static_cast<int64_t>(i);
+  return -1;
 }
 
-bool faces_target(const Scene& scene, const Pose& pose) {
-  const auto& target = scene.objects[scene.target];
-  return ahead_of(pose) == std::pair(target.x, target.y);
+bool is_floor(const Scene& scene, const Place& place) {
+  const auto [x, y] = place;
+  return x >= 0 && y >= 0 && x < 8 && y < 8 && !scene.is_wall(x, y) && object_at(scene, place) < 0;
 }
 
-Pose moved(const Scene& scene, Pose pose, int64_t move) {
-  if (move == FourRooms::kLeft) pose.direction = (pose.direction + 3) % 4;
-  if (move == FourRooms::kRight) pose.direction = (pose.direction + 1) % 4;
-  if (move == FourRooms::kForward)
-    if (const auto [x, y] = ahead_of(pose); is_floor(scene, x, y)) pose.x = x, pose.y = y;
-  return pose;
+Place moved(const Scene& scene, const Place& place, int64_t move) {
+  const auto next = beside(place, move);
+  return is_floor(scene, next) ? next : place;
 }
 
-// Moves of the shortest plan from a pose, `done` included; breadth-first, forwards.
-int64_t plan_length(const Scene& scene, const Pose& start) {
-  std::map<Pose, int64_t> distance{{start, 0}};
-  for (std::deque<Pose> queue{start}; !queue.empty(); queue.pop_front()) {
-    const Pose pose = queue.front();
-    if (faces_target(scene, pose)) return distance[pose] + 1;
-    for (const int64_t move : {FourRooms::kLeft, FourRooms::kRight, FourRooms::kForward})
-      if (const Pose next = moved(scene, pose, move); distance.emplace(next, distance[pose] + 1).second) queue.push_back(next);
+// Moves of the shortest plan from a place into the target, the last one included; breadth-first, forwards.
+int64_t plan_length(const Scene& scene, const Place& start) {
+  std::map<Place, int64_t> distance{{start, 0}};
+  for (std::deque<Place> queue{start}; !queue.empty(); queue.pop_front()) {
+    const auto place = queue.front();
+    for (int64_t move = 0; move < 4; ++move) {
+      if (object_at(scene, beside(place, move)) == static_cast<int64_t>(scene.target)) return distance[place] + 1;
+      const auto next = moved(scene, place, move);
+      if (distance.emplace(next, distance[place] + 1).second) queue.push_back(next);
+    }
   }
   return 1000;
+}
+
+// Whether a move is the first of a shortest plan.
+bool leads_on(const Scene& scene, const Place& place, int64_t move) {
+  const auto next = beside(place, move);
+  if (object_at(scene, next) == static_cast<int64_t>(scene.target)) return true;
+  return is_floor(scene, next) && plan_length(scene, next) == plan_length(scene, place) - 1;
 }
 
 int64_t move_of(const Action& action) { return std::get<at::Tensor>(action.at("action")).item<int64_t>(); }
@@ -97,17 +103,17 @@ TEST(EnvFourRooms, ScenesAreLegal) {
 
     EXPECT_THAT(scene.objects.size(), testing::AnyOf(3U, 4U));
     std::set<std::pair<int64_t, int64_t>> places;
-    std::set<std::string> names;
+    std::set<Color> colors;
     for (const auto& object : scene.objects) {
       EXPECT_TRUE(object.x != wall_x && object.y != wall_y) << "neither in a wall nor in a door";
       EXPECT_TRUE(places.emplace(object.x, object.y).second);
-      EXPECT_TRUE(names.insert(name_of_object(object)).second);
+      EXPECT_TRUE(colors.insert(object.color).second);
     }
-    EXPECT_TRUE(is_floor(scene, scene.x, scene.y));
+    EXPECT_TRUE(is_floor(scene, place_of(scene)));
     for (size_t target = 0; target < scene.objects.size(); ++target) {
       auto other = scene;
       other.target = target;
-      EXPECT_LT(plan_length(other, pose_of(scene)), 1000) << "every object can be reached";
+      EXPECT_LT(plan_length(other, place_of(scene)), 1000) << "every object can be reached";
     }
     EXPECT_EQ(world.mission(), "go to the " + name_of_object(scene.objects[scene.target]));
   }
@@ -118,17 +124,15 @@ TEST(EnvFourRooms, ExpertTakesTheShortestPlan) {
   FourRooms world;
   for (uint64_t i = 0; i < 400; ++i) {
     world.reset(i % 2 == 0 ? train_seed(i) : evaluation_seed(i));
-    const int64_t length = plan_length(world.scene(), pose_of(world.scene()));
+    const int64_t length = plan_length(world.scene(), place_of(world.scene()));
     ASSERT_LE(length, world.max_steps());
     StepResult result;
     for (int64_t step = 1; step <= length; ++step) {
       ASSERT_FALSE(result.done);
-      const int64_t remaining = length - step;
-      // Of the moves that lead on: forward, then left, then right.
-      int64_t expected = FourRooms::kDone;
-      for (const int64_t move : {FourRooms::kRight, FourRooms::kLeft, FourRooms::kForward})
-        if (remaining > 0 && plan_length(world.scene(), moved(world.scene(), pose_of(world.scene()), move)) == remaining)
-          expected = move;
+      const auto& scene = world.scene();
+      // Of the moves that lead on: straight, then right, down, left, up.
+      int64_t expected = scene.direction;
+      for (int64_t move = 0; move < 4 && !leads_on(scene, place_of(scene), expected); ++move) expected = move;
       const auto action = world.expert();
       ASSERT_EQ(move_of(action), expected);
       result = world.step(action);
@@ -139,71 +143,63 @@ TEST(EnvFourRooms, ExpertTakesTheShortestPlan) {
   }
 }
 
+// Random moves, except into objects.
+int64_t stray(FourRooms& world, Random& random, int64_t num_steps) {
+  int64_t steps = 0;
+  while (steps < num_steps) {
+    const int64_t move = random.below(4);
+    if (object_at(world.scene(), beside(place_of(world.scene()), move)) >= 0) continue;
+    world.step(move_action(move));
+    ++steps;
+  }
+  return steps;
+}
+
 TEST(EnvFourRooms, ExpertFindsTheWayFromWhereverTheAgentStrays) {
   FourRooms world;
   for (uint64_t seed = 0; seed < 100; ++seed) {
     world.reset(seed);
     Random random(hash_key(seed));
-    for (int64_t i = 0; i < 12; ++i) world.step(move_action(random.below(3)));
-    const int64_t length = plan_length(world.scene(), pose_of(world.scene()));
+    const int64_t left = 40 - stray(world, random, 30), length = plan_length(world.scene(), place_of(world.scene()));
     StepResult result;
     int64_t steps = 0;
     for (; !result.done; ++steps) result = world.step(world.expert());
-    EXPECT_EQ(steps, std::min<int64_t>(length, 40 - 12));
-    EXPECT_EQ(result.success, length <= 40 - 12);
+    EXPECT_EQ(steps, std::min(length, left));
+    EXPECT_EQ(result.success, length <= left);
   }
 }
 
 TEST(EnvFourRooms, MovesFollowTheRules) {
   FourRooms world;
-  int64_t blocked = 0;
+  int64_t blocked = 0, ended_at_target = 0, ended_elsewhere = 0, out_of_time = 0;
   for (uint64_t seed = 0; seed < 300; ++seed) {
     auto before = world.reset(seed);
     Random random(hash_key(seed));
     for (int64_t step = 1; step <= 40; ++step) {
-      const int64_t move = random.chance(0.6) ? FourRooms::kForward : random.below(2);
-      const Pose from = pose_of(world.scene()), expected = moved(world.scene(), from, move);
+      const int64_t move = random.below(4), from_direction = world.scene().direction;
+      const auto from = place_of(world.scene()), expected = moved(world.scene(), from, move);
+      const int64_t object = object_at(world.scene(), beside(from, move));
+      const bool at_target = object == static_cast<int64_t>(world.scene().target);
       const auto result = world.step(move_action(move));
-      ASSERT_EQ(pose_of(world.scene()), expected);
-      EXPECT_EQ(direction_of(result.observation), expected.direction);
-      EXPECT_EQ(at::equal(image_of(result.observation), image_of(before)), from == expected)
-          << "a blocked move changes no pixel, any other does";
-      blocked += from == expected ? 1 : 0;
-      EXPECT_EQ(result.reward, 0.0);
-      EXPECT_EQ(result.done, step == 40);
-      EXPECT_FALSE(result.success);
+      ASSERT_EQ(place_of(world.scene()), expected);
+      EXPECT_EQ(direction_of(result.observation), move);
+      EXPECT_EQ(at::equal(image_of(result.observation), image_of(before)), from == expected && move == from_direction)
+          << "a blocked move straight on changes no pixel, any other does";
+      blocked += from == expected && object < 0 ? 1 : 0;
+      EXPECT_EQ(result.success, at_target);
+      EXPECT_DOUBLE_EQ(result.reward, at_target ? 1.0 - 0.9 * static_cast<double>(step) / 40.0 : 0.0);
+      ASSERT_EQ(result.done, object >= 0 || step == 40);
+      if (result.done) {
+        (at_target ? ended_at_target : object >= 0 ? ended_elsewhere : out_of_time) += 1;
+        break;
+      }
       before = result.observation;
     }
   }
   EXPECT_GT(blocked, 300);
-}
-
-TEST(EnvFourRooms, DoneElsewhereFails) {
-  FourRooms world;
-  int64_t wrong = 0, wrong_object = 0;
-  for (uint64_t seed = 0; seed < 300; ++seed) {
-    world.reset(seed);
-    Random random(hash_key(seed));
-    // Walk up to any object, on the plan of another mission, and say done.
-    auto scene = world.scene();
-    scene.target = static_cast<size_t>(random.below(static_cast<int64_t>(scene.objects.size())));
-    for (int64_t length; (length = plan_length(scene, pose_of(scene))) > 1;) {
-      int64_t move = 0;
-      while (plan_length(scene, moved(scene, pose_of(scene), move)) != length - 1) ++move;
-      if (world.step(move_action(move)).done) break;
-      std::tie(scene.x, scene.y, scene.direction) = std::tuple(world.scene().x, world.scene().y, world.scene().direction);
-      if (random.chance(0.05)) break;
-    }
-    const bool right = faces_target(world.scene(), pose_of(world.scene()));
-    const auto result = world.step(move_action(FourRooms::kDone));
-    EXPECT_TRUE(result.done);
-    EXPECT_EQ(result.success, right);
-    EXPECT_EQ(result.reward > 0, right);
-    wrong += right ? 0 : 1;
-    wrong_object += !right && faces_target(scene, pose_of(scene)) ? 1 : 0;
-  }
-  EXPECT_GT(wrong, 100);
-  EXPECT_GT(wrong_object, 50);
+  EXPECT_GT(ended_at_target, 20);
+  EXPECT_GT(ended_elsewhere, 50);
+  EXPECT_GT(out_of_time, 20);
 }
 
 TEST(EnvFourRooms, BadActionsAreErrorsThatNameTheField) {
@@ -230,7 +226,9 @@ TEST(EnvFourRooms, BadActionsAreErrorsThatNameTheField) {
   EXPECT_THAT(message(move_action(4)), HasSubstr(field + "4"));
   EXPECT_THAT(message(move_action(-1)), HasSubstr("a value in [0, 4)"));
   EXPECT_EQ(message({{"action", at::zeros({}, at::kInt)}}), "no error") << "any integer type will do";
-  EXPECT_TRUE(world.step(move_action(FourRooms::kDone)).done);
+  world.reset(0);
+  while (!world.step(world.expert()).done) {
+  }
   EXPECT_THROW(world.step(move_action(0)), c10::Error);
 }
 

@@ -101,6 +101,7 @@ constexpr const char* kConfig = R"(
 preset = "tiny"
 [[data]]
 source = "four_rooms"
+max_steps = 4
 [[data]]
 source = "point_maze"
 max_steps = 2
@@ -116,7 +117,7 @@ void tour(const std::string& tokenizer) {
       run::Parts::build(run::parse_config(kConfig, "tour", {"run.device=cpu", "tokens.text=" + tokenizer}), registries);
   parts.agent->eval();
   for (const auto& entry : parts.config.data) {
-    const auto sample = run::inspect_sample(parts, registries, entry.source, 0);
+    const auto sample = run::inspect_sample(parts, registries, entry.source, 1);
     std::printf("%s\n", entry.source.c_str());
     show_episode(sample);
     show_timesteps(sample);

@@ -11,10 +11,10 @@
 
 namespace mugato::env {
 
-// Fields: `mission` text, `image` (64,64,3) uint8, `direction` in [0, 4) (0 right, 1 down, 2 left, 3 up), and the action
+// Fields: `mission` text, `image` (64,64,3) uint8, `direction` in [0, 4) (where the agent looks: its last move), and the action
 // `action` in [0, 4) (enum Move). Two walls with a door in each of their four halves make four rooms; three or four objects
-// of distinct (colour, kind) stand in them and block the way. Going forward into a wall, an object or the border does
-// nothing. `done` ends the episode, with success when the cell in front holds the mission's object and then a reward of
+// stand in them, no two of one colour. A move turns the agent and takes it to the next cell where that is free: a wall and the
+// border only turn it. Walking into an object ends the episode, with success when it is the mission's, and then a reward of
 // 1 - 0.9 * steps / 40; all other rewards are 0.
 class FourRooms final : public Environment {
  public:
@@ -24,7 +24,7 @@ class FourRooms final : public Environment {
   static constexpr int64_t kMaxSteps = 40;
 
   enum class Kind : uint8_t { kKey, kBall, kBox };
-  enum Move : int64_t { kLeft, kRight, kForward, kDone };
+  enum Move : int64_t { kRight, kDown, kLeft, kUp };
 
   struct Object {
     int64_t x = 0, y = 0;
@@ -45,8 +45,8 @@ class FourRooms final : public Environment {
   Observation reset(uint64_t seed) override;
   StepResult step(const Action& action) override;
 
-  // The first move of a shortest plan to the object and `done`. Of several shortest plans, the one that goes forward as
-  // early as it can, then the one that turns left: the action is a function of the state.
+  // The first move of a shortest plan into the object. Of several, the one straight on, then the first of enum Move: the action
+  // is a function of the state.
   Action expert() override;
 
   int64_t max_steps() const override { return kMaxSteps; }
@@ -64,7 +64,7 @@ class FourRooms final : public Environment {
   Schema schema_;
   Scene scene_;
   std::string mission_;
-  std::array<std::array<uint64_t, 4>, 4> plan_{};  // [move][direction]: the cells where the expert makes this move
+  std::array<uint64_t, 4> plan_{};  // [move]: the cells where the expert makes this move
   std::array<uint8_t, kImagePixels * kImagePixels * 3> image_{};
   int64_t num_steps_ = 0;
   bool done_ = true;  // until the first reset

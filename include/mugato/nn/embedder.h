@@ -20,8 +20,11 @@ struct EmbedderOptions {
   int64_t patch_stride = 4;              // stride and kernel of the stem: 16 / stride positions a side
   std::string patch_position = "paper";  // paper: rows and columns in 128 buckets; vit: learned per raster index; none
   std::string local_position = "paper";  // paper: learned, within the timestep, actions share one; none
-  double init_std = 0.02;
+  double init_std = 1.0;                 // of embeddings at the start; of positions kPositionScale of it
 };
+
+// Positions start smaller than what stands there: first to be told apart is what, then where.
+inline constexpr double kPositionScale = 0.3;
 
 // One v2 ResNet block per patch (paper 2.2, C.2): stem convolution, then GroupNorm-GELU-convolution twice round a skip, then
 // a projection to the width. The paper leaves channels, kernel and projection open.

@@ -43,6 +43,7 @@ struct SequenceModelOptions {
   double stochastic_depth = 0.0;  // probability of leaving out a sub-layer for a row (paper appendix D: 0.1)
   int64_t context = 1024;         // longest document
   bool global_positions = false;  // learned positions in the document, as GPT-2 has them
+  double position_std = 0.3;      // standard deviation of those at the start
 };
 
 class SequenceModel : public torch::nn::Module {

@@ -13,19 +13,22 @@ struct Transformer::Block : torch::nn::Module {
     const int64_t width = options.width;
     const bool gated = options.activation == "geglu";
     const int64_t hidden = gated && options.geglu_split ? options.ffn_width / 2 : options.ffn_width;
-    const double std = 0.02, residual_std = std / std::sqrt(2.0 * static_cast<double>(options.blocks));
+    const double residual_gain = 1.0 / std::sqrt(2.0 * static_cast<double>(options.blocks));
     const auto parameter = [&](const char* name, at::Tensor value) { return register_parameter(name, std::move(value)); };
+    const auto matrix = [](int64_t out, int64_t in, double gain) {
+      return at::randn({out, in}) * (gain / std::sqrt(static_cast<double>(in)));
+    };
     norm1_weight = parameter("norm1_weight", at::ones({width}));
     norm1_bias = parameter("norm1_bias", at::zeros({width}));
-    qkv_weight = parameter("qkv_weight", at::randn({3 * width, width}) * std);
+    qkv_weight = parameter("qkv_weight", matrix(3 * width, width, 1.0));
     qkv_bias = parameter("qkv_bias", at::zeros({3 * width}));
-    out_weight = parameter("out_weight", at::randn({width, width}) * residual_std);
+    out_weight = parameter("out_weight", matrix(width, width, residual_gain));
     out_bias = parameter("out_bias", at::zeros({width}));
     norm2_weight = parameter("norm2_weight", at::ones({width}));
     norm2_bias = parameter("norm2_bias", at::zeros({width}));
-    up_weight = parameter("up_weight", at::randn({gated ? 2 * hidden : hidden, width}) * std);
+    up_weight = parameter("up_weight", matrix(gated ? 2 * hidden : hidden, width, 1.0));
     up_bias = parameter("up_bias", at::zeros({gated ? 2 * hidden : hidden}));
-    down_weight = parameter("down_weight", at::randn({width, hidden}) * residual_std);
+    down_weight = parameter("down_weight", matrix(width, hidden, residual_gain));
     down_bias = parameter("down_bias", at::zeros({width}));
   }
 
@@ -89,7 +92,7 @@ Transformer::Transformer(const SequenceModelOptions& options) : options_(options
     throw Error("model.ffn_width " + std::to_string(options.ffn_width) + " is odd",
                 "value and gate share it: take an even one");
   if (options.global_positions)
-    positions_ = register_parameter("positions", at::randn({options.context, options.width}) * 0.02);
+    positions_ = register_parameter("positions", at::randn({options.context, options.width}) * options.position_std);
   for (int64_t i = 0; i < options.blocks; ++i)
     blocks_.push_back(register_module("block" + std::to_string(i), std::make_shared<Block>(options)));
   norm_weight_ = register_parameter("norm_weight", at::ones({options.width}));
