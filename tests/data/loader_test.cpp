@@ -1,9 +1,11 @@
 #include "mugato/data/loader.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <map>
+#include <thread>
 
 #include "fake_sources.h"
 #include "mugato/core/error.h"
@@ -226,6 +228,19 @@ TEST(Loader, CanBeDestroyedAtAnyMoment) {
     if (trial % 7 == 0) loader->set_state(loader->state());
     std::this_thread::sleep_for(std::chrono::microseconds(137 * trial));
   }
+}
+
+// LibTorch keeps one number of threads for all that start later: a loader that set its own took the trainer's cores.
+TEST(Loader, LeavesTheNumberOfThreadsAlone) {
+  const int before = at::get_num_threads();
+  at::set_num_threads(3);
+  auto options = small();
+  options.workers = 2;
+  make_loader(options)->next();
+  int seen = 0;
+  std::thread([&] { seen = at::get_num_threads(); }).join();
+  at::set_num_threads(before);
+  EXPECT_EQ(seen, 3);
 }
 
 TEST(Loader, RefusesAPositionThatIsNotItsOwn) {
