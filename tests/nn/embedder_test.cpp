@@ -103,7 +103,7 @@ TEST_P(Switches, ASlotIsTheSumOfItsValuePatchAndPositions) {
       return all;
     };
     const auto ours = gradients(x), theirs = gradients(expected);
-    for (const auto& [name, gradient] : theirs) expect_close(ours.at(name), gradient, name, 8192);
+    for (const auto& [name, gradient] : theirs) expect_close(ours.at(name), gradient, name, 2048);
   }
   EXPECT_GT(repeated, 0);
   EXPECT_GT(cells, 0);
