@@ -23,7 +23,7 @@ if(MUGATO_SANITIZE)
   target_compile_options(mugato_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g1)
   target_link_options(mugato_flags INTERFACE -fsanitize=address,undefined)
   # Sanitized, g++ 12 takes std::optional<at::Generator>() in LibTorch's headers for uninitialised.
-  set_source_files_properties(${CMAKE_SOURCE_DIR}/src/nn/sequence_models/transformer.cpp PROPERTIES COMPILE_OPTIONS -Wno-maybe-uninitialized)
+  target_compile_options(mugato_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 endif()
 
 mugato_sources(_files ${_core_tensors})
