@@ -2,6 +2,10 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
+#ifdef MUGATO_CUDA
+#include <ATen/cuda/CUDAContextLight.h>
+#endif
+
 #include "packed_attention_cpu.h"
 
 namespace mugato {
@@ -51,37 +55,85 @@ at::Tensor document_mask(const at::Tensor& qkv, std::span<const DocumentSpan> do
   return (number.unsqueeze(1) == number.unsqueeze(2)).tril().unsqueeze(1);
 }
 
-// Zeros at the pads of (B,S,...).
-at::Tensor zero_pads(const at::Tensor& x, std::span<const DocumentSpan> documents) {
-  std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
-  shape[0] = x.size(0);
-  shape[1] = x.size(1);
-  auto valid = at::zeros(shape, at::kBool);
-  for (const auto& span : documents) valid.select(0, span.row).narrow(0, span.begin, span.length).fill_(true);
-  return x.masked_fill(~valid.to(x.device()), 0);
+// (B,S) of the slots of no document.
+at::Tensor pads_of(const at::Tensor& qkv, std::span<const DocumentSpan> documents) {
+  auto pads = at::ones({qkv.size(0), qkv.size(1)}, at::kBool);
+  for (const auto& span : documents) pads.select(0, span.row).narrow(0, span.begin, span.length).fill_(false);
+  return pads.to(qkv.device());
+}
+
+at::Tensor zero_pads(const at::Tensor& x_BSHD, const at::Tensor& pads_BS) {
+  return x_BSHD.masked_fill(pads_BS.view({pads_BS.size(0), pads_BS.size(1), 1, 1}), 0);
+}
+
+// Query, key or value: (B,H,S,D).
+at::Tensor part_of(const at::Tensor& qkv, int64_t i) { return qkv.select(2, i).transpose(1, 2); }
+
+bool flash_fits([[maybe_unused]] const at::Tensor& qkv) {
+#ifdef MUGATO_CUDA
+  const bool half = qkv.scalar_type() == at::kBFloat16 || qkv.scalar_type() == at::kHalf;
+  return qkv.is_cuda() && half && qkv.size(4) % 8 == 0 && qkv.size(4) <= 256 &&
+         at::cuda::getDeviceProperties(qkv.get_device())->major >= 8;
+#else
+  return false;
+#endif
 }
 
 }  // namespace
 
-at::Tensor document_attention(const at::Tensor& qkv_BS3HD, std::span<const DocumentSpan> documents, double dropout) {
-  const auto part = [&](int64_t i) { return qkv_BS3HD.select(2, i).transpose(1, 2); };  // (B,H,S,D)
-  if (is_plain(qkv_BS3HD, documents))
-    return at::scaled_dot_product_attention(part(0), part(1), part(2), {}, dropout, /*is_causal=*/true).transpose(1, 2);
-  if (packed_attention_fits(qkv_BS3HD) && dropout == 0.0)
-    return PackedAttention::apply(qkv_BS3HD, c10::make_intrusive<Spans>(documents));
-  // A masked value still enters as 0 times itself, and what a pad holds may be anything.
-  const auto clean = zero_pads(qkv_BS3HD, documents);
-  const auto clean_part = [&](int64_t i) { return clean.select(2, i).transpose(1, 2); };
-  const auto out =
-      at::scaled_dot_product_attention(clean_part(0), clean_part(1), clean_part(2), document_mask(clean, documents), dropout);
-  return zero_pads(out.transpose(1, 2), documents);
+at::Tensor DocumentAttention::operator()(const at::Tensor& qkv_BS3HD, double dropout) {
+  const auto& qkv = qkv_BS3HD;
+  if (is_plain(qkv, documents_))
+    return at::scaled_dot_product_attention(part_of(qkv, 0), part_of(qkv, 1), part_of(qkv, 2), {}, dropout, /*is_causal=*/true)
+        .transpose(1, 2);
+  if (packed_attention_fits(qkv) && dropout == 0.0) return PackedAttention::apply(qkv, c10::make_intrusive<Spans>(documents_));
+  if (flash_fits(qkv) && !documents_.empty()) return attend_flash(qkv, dropout);
+  return attend_masked(qkv, dropout);
 }
 
-at::Tensor document_attention_reference(const at::Tensor& qkv_BS3HD, std::span<const DocumentSpan> documents) {
-  const auto part = [&](int64_t i) { return qkv_BS3HD.select(2, i).transpose(1, 2); };
-  const auto scores = at::matmul(part(0), part(1).transpose(2, 3)) / std::sqrt(static_cast<double>(qkv_BS3HD.size(4)));
-  const auto weights = at::softmax(scores.masked_fill(~document_mask(qkv_BS3HD, documents), -INFINITY), -1);
-  return zero_pads(at::matmul(weights, part(2)).transpose(1, 2), documents);
+// One kernel call for all documents, one behind the other; pads are neither read nor written.
+at::Tensor DocumentAttention::attend_flash(const at::Tensor& qkv, double dropout) {
+  if (!slots_.defined()) {
+    std::vector<at::Tensor> slots;
+    std::vector<int32_t> starts{0};
+    for (const auto& span : documents_) {
+      const int64_t first = span.row * qkv.size(1) + span.begin;
+      slots.push_back(at::arange(first, first + span.length, at::kLong));
+      starts.push_back(starts.back() + static_cast<int32_t>(span.length));
+      longest_ = std::max(longest_, span.length);
+    }
+    slots_ = at::cat(slots).to(qkv.device());
+    starts_ = at::tensor(starts, at::kInt).to(qkv.device());
+  }
+  const auto packed = qkv.flatten(0, 1).index_select(0, slots_);  // (tokens,3,H,D)
+  const auto out = std::get<0>(at::_flash_attention_forward(packed.select(1, 0), packed.select(1, 1), packed.select(1, 2),
+                                                            starts_, starts_, longest_, longest_, dropout, /*is_causal=*/true,
+                                                            /*return_debug_mask=*/false, std::optional<double>{}));
+  return at::zeros({qkv.size(0) * qkv.size(1), qkv.size(3), qkv.size(4)}, qkv.options())
+      .index_copy(0, slots_, out)
+      .view({qkv.size(0), qkv.size(1), qkv.size(3), qkv.size(4)});
+}
+
+at::Tensor DocumentAttention::attend_masked(const at::Tensor& qkv, double dropout) {
+  if (!mask_.defined()) {
+    mask_ = document_mask(qkv, documents_);
+    pads_ = pads_of(qkv, documents_);
+  }
+  // A masked value still enters as 0 times itself, and what a pad holds may be anything.
+  const auto clean = qkv.masked_fill(pads_.view({qkv.size(0), qkv.size(1), 1, 1, 1}), 0);
+  const auto out = at::scaled_dot_product_attention(part_of(clean, 0), part_of(clean, 1), part_of(clean, 2), mask_, dropout);
+  return zero_pads(out.transpose(1, 2), pads_);
+}
+
+at::Tensor document_attention(const at::Tensor& qkv_BS3HD, std::span<const DocumentSpan> documents, double dropout) {
+  return DocumentAttention(documents)(qkv_BS3HD, dropout);
+}
+
+at::Tensor document_attention_reference(const at::Tensor& qkv, std::span<const DocumentSpan> documents) {
+  const auto scores =
+      at::matmul(part_of(qkv, 0), part_of(qkv, 1).transpose(2, 3)) / std::sqrt(static_cast<double>(qkv.size(4)));
+  const auto weights = at::softmax(scores.masked_fill(~document_mask(qkv, documents), -INFINITY), -1);
+  return zero_pads(at::matmul(weights, part_of(qkv, 2)).transpose(1, 2), pads_of(qkv, documents));
 }
 
 }  // namespace mugato

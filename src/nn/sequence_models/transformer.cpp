@@ -112,15 +112,11 @@ at::Tensor Transformer::drop(const at::Tensor& residual) const {
   return x * at::empty({x.size(0), 1, 1}, x.options().requires_grad(false)).bernoulli_(keep).div_(keep);
 }
 
-at::Tensor Transformer::attend(const Block& block, int64_t index, const at::Tensor& x, const SequenceInput& input,
-                               Cache* cache) const {
+at::Tensor Transformer::attend(const Block& block, const at::Tensor& x, const Attend& attention) const {
   const auto normed = at::layer_norm(x, {options_.width}, block.norm1_weight, block.norm1_bias);
   const auto qkv = at::linear(normed, block.qkv_weight, block.qkv_bias)
                        .view({x.size(0), x.size(1), 3, options_.heads, options_.width / options_.heads});
-  const auto& documents = input.layout.documents;
-  const auto y =
-      cache ? cache->attend(index, qkv, documents) : document_attention(qkv, documents, is_training() ? options_.dropout : 0.0);
-  return y.flatten(2);
+  return attention(qkv).flatten(2);
 }
 
 at::Tensor Transformer::project(const Block& block, const at::Tensor& attended) const {
@@ -164,18 +160,22 @@ at::Tensor Transformer::forward(const SequenceInput& input, SequenceCache* cache
   }
   // Stochastic depth draws per row, so there a block is finished for whole rows.
   const bool narrow = input.wanted.defined() && !input.after_block && !(is_training() && options_.stochastic_depth > 0.0);
+  const auto& documents = input.layout.documents;
+  DocumentAttention attention(documents);
   for (int64_t i = 0; i < options_.blocks; ++i) {
     const auto& block = *blocks_[static_cast<size_t>(i)];
-    const auto attended = attend(block, i, x, input, own_cache);
+    const auto attended = attend(block, x, [&](const at::Tensor& qkv) {
+      return own_cache ? own_cache->attend(i, qkv, documents) : attention(qkv, is_training() ? options_.dropout : 0.0);
+    });
     if (narrow && i + 1 == options_.blocks) {
-      if (own_cache) own_cache->advance(input.layout.documents);
+      if (own_cache) own_cache->advance(documents);
       return finish_wanted(block, x, attended, input.wanted);
     }
     x = x + project(block, attended);
     x = x + feed_forward(block, x);
     if (input.after_block) x = input.after_block(i, x);
   }
-  if (own_cache) own_cache->advance(input.layout.documents);
+  if (own_cache) own_cache->advance(documents);
   return final_norm(x);
 }
 

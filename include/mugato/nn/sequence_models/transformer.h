@@ -19,7 +19,8 @@ class Transformer : public SequenceModel {
  private:
   struct Block;
   class Cache;
-  at::Tensor attend(const Block& block, int64_t index, const at::Tensor& x, const SequenceInput& input, Cache* cache) const;
+  using Attend = std::function<at::Tensor(const at::Tensor& qkv_BS3HD)>;
+  at::Tensor attend(const Block& block, const at::Tensor& x, const Attend& attention) const;
   at::Tensor project(const Block& block, const at::Tensor& attended) const;
   at::Tensor feed_forward(const Block& block, const at::Tensor& x) const;
   at::Tensor finish_wanted(const Block& block, const at::Tensor& x, const at::Tensor& attended, const at::Tensor& wanted) const;
