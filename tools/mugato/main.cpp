@@ -54,7 +54,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.get_formatter()->column_width(36);
   int exit_code = 0;
-  mugato::program::add_train(app, exit_code);
+  mugato::program::add_train(app, argv[0], exit_code);
   mugato::program::add_eval(app);
   mugato::program::add_rollout(app);
   mugato::program::add_info(app);
