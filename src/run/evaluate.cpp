@@ -10,7 +10,7 @@ namespace {
 
 struct HeldOut {
   double nll = 0.0;
-  int64_t targets = 0, correct = 0;
+  int64_t documents = 0, targets = 0, correct = 0;
 };
 
 // Packs samples into rows of the run's context and adds up what the model says of their targets.
@@ -18,7 +18,7 @@ HeldOut read_samples(const Parts& parts, std::vector<Sample> samples) {
   const at::NoGradGuard no_grad;
   const int64_t context = parts.config.train.context;
   constexpr size_t kRows = 8;
-  HeldOut sum;
+  HeldOut sum{.documents = static_cast<int64_t>(samples.size())};
   std::vector<std::vector<Sample>> rows;
   int64_t room = 0;
   const auto flush = [&] {
@@ -63,7 +63,7 @@ HeldOut read_source(const Parts& parts, const data::DataEntry& entry, const data
 
 std::map<std::string, double> held_out_losses(const Parts& parts, const Registries& registries, int64_t documents) {
   std::map<std::string, double> metrics;
-  double loss = 0.0, weight = 0.0;
+  double weighted_nll = 0.0, weighted_targets = 0.0;
   const auto sources = parts.sources(registries, data::Split::kEvaluation);
   for (size_t i = 0; i < sources.size(); ++i) {
     const auto& entry = parts.config.data[i];
@@ -72,10 +72,12 @@ std::map<std::string, double> held_out_losses(const Parts& parts, const Registri
     const auto targets = static_cast<double>(sum.targets);
     metrics["loss/" + entry.domain()] = sum.nll / targets;
     metrics["accuracy/" + entry.domain()] = static_cast<double>(sum.correct) / targets;
-    loss += entry.weight * entry.loss_weight * sum.nll / targets;
-    weight += entry.weight * entry.loss_weight;
+    // Training draws documents by weight, so of a source it sees weight times what is in one of its documents.
+    const double share = entry.weight * entry.loss_weight / static_cast<double>(sum.documents);
+    weighted_nll += share * sum.nll;
+    weighted_targets += share * targets;
   }
-  if (weight > 0.0) metrics["loss"] = loss / weight;
+  if (weighted_targets > 0.0) metrics["loss"] = weighted_nll / weighted_targets;
   return metrics;
 }
 

@@ -9,8 +9,9 @@
 
 namespace mugato::run {
 
-// Teacher-forced loss on held-out episodes of every [[data]] entry: "loss" (weighted like training), "loss/DOMAIN" in nats a
-// target, and "accuracy/DOMAIN", the share of targets that are the most likely id.
+// Teacher-forced loss on held-out episodes of every [[data]] entry: "loss/DOMAIN" in nats a target; "accuracy/DOMAIN", the
+// share of targets that are the most likely id; and "loss", weighted like training: with the mean nll n_d and the mean number
+// of targets t_d of a document, sum_d weight_d loss_weight_d n_d / sum_d weight_d loss_weight_d t_d.
 std::map<std::string, double> held_out_losses(const Parts& parts, const Registries& registries, int64_t documents);
 
 // Plays a built-in world on evaluation seeds first, first + 1, ...
