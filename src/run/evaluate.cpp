@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "mugato/core/error.h"
 #include "mugato/data/windows.h"
 #include "mugato/data/world_source.h"
 
@@ -59,6 +60,18 @@ HeldOut read_source(const Parts& parts, const data::DataEntry& entry, const data
   return read_samples(parts, std::move(samples));
 }
 
+const data::DataEntry& entry_of(const Parts& parts, const Registries& registries, const std::string& name) {
+  const auto& entries = parts.config.data;
+  const auto named = std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.domain() == name; });
+  if (named != entries.end()) return *named;
+  const auto from = std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.source == name; });
+  if (from != entries.end()) return *from;
+  registries.environments.build(name);  // a world that nobody knows is another mistake
+  std::string known;
+  for (const auto& entry : entries) known += (known.empty() ? "" : ", ") + entry.domain();
+  throw Error("this run was not trained in '" + name + "'", "it was trained on " + known);
+}
+
 }  // namespace
 
 std::map<std::string, double> held_out_losses(const Parts& parts, const Registries& registries, int64_t documents) {
@@ -81,12 +94,15 @@ std::map<std::string, double> held_out_losses(const Parts& parts, const Registri
   return metrics;
 }
 
-WorldScores play(const Parts& parts, const Registries& registries, const std::string& environment, int64_t episodes,
-                 int64_t first, const act::Watcher& watcher) {
+WorldScores play(const Parts& parts, const Registries& registries, const std::string& name, int64_t episodes, int64_t first,
+                 const act::Watcher& watcher) {
+  const auto& entry = entry_of(parts, registries, name);
+  // An entry from another source may bear the name of the world that its episodes come from.
+  const auto& environment = registries.environments.has(entry.source) ? entry.source : entry.domain();
   const auto build = [&] { return registries.environments.build(environment); };
   const auto world = build();
   const int64_t sessions = std::min(parts.config.act.sessions, episodes);
-  auto policy = parts.policy(world->schema(), environment, sessions);
+  auto policy = parts.policy(world->schema(), entry.domain(), sessions);
   std::vector<uint64_t> seeds;
   for (int64_t i = first; i < first + episodes; ++i) seeds.push_back(env::evaluation_seed(static_cast<uint64_t>(i)));
   WorldScores result;

@@ -43,7 +43,7 @@ TEST_F(TrainedRun, IsLoadedFromItsFolderOrACheckpoint) {
 TEST_F(TrainedRun, ActsFromItsFolderAlone) {
   const TemporaryFolder elsewhere;
   fs::copy(run() / "checkpoints/step-0000004", elsewhere / "checkpoint", fs::copy_options::recursive);
-  auto parts = Parts::load(elsewhere / "checkpoint", registries_, {"tokens.text=not there", "act.temperature=0"});
+  auto parts = Parts::load(elsewhere / "checkpoint", registries_, {"act.temperature=0"});
   EXPECT_EQ(parts.config.act.temperature, 0.0);
   EXPECT_EQ(play(parts, registries_, "shapes_qa", 3).scores.episodes, 3);
 }
@@ -54,10 +54,20 @@ TEST_F(TrainedRun, WhatIsNotARunIsAnErrorThatSaysSo) {
   expect_mentions(message_of([&] { Parts::load(folder / "nowhere", registries_); }), {"no such run", "\nhint: "});
   expect_mentions(message_of([&] { Parts::load(folder / "empty", registries_); }), {"no complete checkpoint", "\nhint: "});
   fs::copy(run() / "checkpoints/step-0000004", folder / "checkpoint", fs::copy_options::recursive);
-  expect_mentions(message_of([&] { Parts::load(folder / "checkpoint", registries_, {"model.width=64"}); }),
-                  {"has shape", "\nhint: "});
   fs::remove(folder / "checkpoint/DONE");
   expect_mentions(message_of([&] { Parts::load(folder / "checkpoint", registries_); }), {"not a complete folder", "\nhint: "});
+}
+
+TEST_F(TrainedRun, WhatTrainingFixedCanNotBeSet) {
+  const auto parts = Parts::load(run(), registries_, {"act.temperature=0.5", "act.sessions=3", "run.device=cpu"});
+  EXPECT_EQ(parts.config.act.temperature, 0.5);
+  for (const std::string key : {"train.steps=1", "model.width=64", "optim.warmup=3", "tokens.text=elsewhere", "run.out=there",
+                                "data.0.weight=2", "eval.documents=3"})
+    expect_mentions(
+        message_of([&] { Parts::load(run(), registries_, {key}); }),
+        {"--set " + key, "has no effect here", "\nhint: what can be set: act.temperature, act.sessions, run.device"});
+  expect_mentions(message_of([&] { Parts::load(run(), registries_, {"act.temperatur=0"}); }),
+                  {"unknown key", "did you mean 'act.temperature'?"});
 }
 
 TEST_F(TrainedRun, HeldOutLossesAreFiniteAndRepeatable) {
@@ -134,6 +144,16 @@ TEST_F(TrainedRun, PlayingIsRepeatableAndUnknownWorldsNameTheNearest) {
     EXPECT_EQ(a.episodes[i].total_return, b.episodes[i].total_return);
   }
   expect_mentions(message_of([&] { play(parts, registries_, "pointmaze", 1); }), {"'pointmaze'", "did you mean 'point_maze'?"});
+}
+
+TEST_F(TrainedRun, AWorldThatItNeverSawIsAnErrorAndEntriesOfOneWorldArePlayedApart) {
+  auto parts = Parts::load(run(), registries_);
+  std::erase_if(parts.config.data, [](const auto& entry) { return entry.source == "point_maze"; });
+  expect_mentions(message_of([&] { play(parts, registries_, "point_maze", 1); }),
+                  {"not trained in 'point_maze'", "\nhint: it was trained on four_rooms, shapes_qa, stories"});
+  parts.config.data.push_back({.source = "four_rooms", .name = "rooms_again", .max_steps = 1});
+  EXPECT_EQ(play(parts, registries_, "rooms_again", 2).scores.episodes, 2);
+  EXPECT_EQ(play(parts, registries_, "four_rooms", 2).scores.episodes, 2);
 }
 
 TEST(Parts, WeightsFollowFromTheSeed) {

@@ -2,7 +2,8 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
-#include "mugato/core/error.h"
+#include "load.h"
+#include "mugato/core/files.h"
 #include "mugato/env/pictures.h"
 #include "mugato/run/evaluate.h"
 
@@ -35,6 +36,8 @@ void print_table(const std::string& world, const act::Scores& scores) {
 }
 
 void rollout(const RolloutArguments& arguments) {
+  for (const auto& path : {arguments.gif, arguments.png})
+    if (!path.empty()) check_writable(path);
   const run::Registries registries;
   const auto parts = run::Parts::load(arguments.run, registries, arguments.assignments);
   std::vector<std::vector<at::Tensor>> frames(kPictured);
@@ -72,9 +75,7 @@ void add_rollout(CLI::App& app) {
   command->add_option("--gif", arguments->gif, "animation of the first episodes");
   command->add_option("--png", arguments->png, "filmstrip of the first episodes");
   command->add_flag("--json", arguments->json, "print JSON instead of the table");
-  command->add_option("--set", arguments->assignments, "change a key of the run: --set act.temperature=0")
-      ->type_name("KEY=VALUE")
-      ->allow_extra_args(false);
+  command->add_option("--set", arguments->assignments, settable_help())->type_name("KEY=VALUE")->allow_extra_args(false);
   command->callback([arguments] { rollout(*arguments); });
 }
 
