@@ -185,17 +185,65 @@ TEST(Inspect, ATableHasEveryTokenOfTheSample) {
       if (rows[i].target < 0) continue;
       ++targets;
       ASSERT_LT(i + 1, rows.size());
-      EXPECT_EQ(rows[i].target, rows[i + 1].id) << "the target is the next token";
+      EXPECT_EQ(rows[i + 1].ids, std::vector<int64_t>{rows[i].target}) << "the target is the next token";
+      EXPECT_EQ(rows[i].target_value, rows[i + 1].value);
     }
     EXPECT_EQ(targets, inspected.batch.layout.num_targets());
     EXPECT_GT(targets, 0);
     for (const auto& row : rows) {
       EXPECT_FALSE(row.value.empty());
-      EXPECT_EQ(row.id == TokenLayout::kPatch, row.modality == "image");
-      EXPECT_EQ(row.field.empty(), row.id == vocabulary.separator() || row.id == vocabulary.end());
+      EXPECT_EQ(row.ids.empty(), row.modality == "image");
+      EXPECT_EQ(row.patch.empty(), row.modality != "image");
+      EXPECT_EQ(row.field.empty(), !row.ids.empty() && row.ids[0] >= vocabulary.separator());
     }
   }
   expect_mentions(message_of([&] { inspect_sample(parts, registries, "storys", 0); }), {"'storys'", "did you mean 'stories'?"});
+}
+
+TEST(Inspect, PatchesShowThePositionThatTheModelReads) {
+  const Registries registries;
+  const auto parts = Parts::build(tiny_config("x"), registries);
+  const auto inspected = inspect_sample(parts, registries, "four_rooms", 1);
+  const auto patches = [&](const std::string& patch_position) {
+    std::vector<std::string> shown;
+    for (const auto& row : token_table(inspected.batch, *inspected.schema, *parts.tokenizer, patch_position))
+      if (row.modality == "image" && row.timestep == 0) shown.push_back(row.patch);
+    return shown;
+  };
+  const auto numbers = patches("vit"), buckets = patches("paper");
+  ASSERT_EQ(numbers.size(), 16U);
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    EXPECT_EQ(numbers[i], std::to_string(i));
+    const auto comma = buckets[i].find(',');
+    ASSERT_NE(comma, std::string::npos);
+    EXPECT_EQ(std::stoul(buckets[i].substr(0, comma)) / 32, i / 4) << "four rows share 128 buckets";
+    EXPECT_EQ(std::stoul(buckets[i].substr(comma + 1)) / 32, i % 4);
+  }
+  EXPECT_EQ(patches("none"), std::vector<std::string>(16));
+}
+
+TEST(Inspect, CellsShowAllTheirIdsAndTargetsMeanTheirField) {
+  const Tokenizer tokenizer(Vocabulary({.text_size = 2000, .num_discrete = 1024, .discrete_range = DiscreteRange::kPaper}), {});
+  const Sequencer sequencer(tokenizer.vocabulary(), {});
+  const auto schema = std::make_shared<const Schema>(
+      Schema{{{.name = "grid", .modality = Modality::kDiscrete, .shape = {2, 3}, .cells = true, .num_values = {4, 4, 4}},
+              {.name = "move", .modality = Modality::kDiscrete, .role = Role::kAction, .num_values = {4}},
+              {.name = "push", .modality = Modality::kContinuous, .role = Role::kAction}}});
+  const Episode episode{.fields = {{at::tensor({0, 1, 2, 3, 2, 1}, at::kLong).view({1, 2, 3}), {}},
+                                   {at::tensor({3}, at::kLong), {}},
+                                   {at::tensor({0.5}, at::kFloat), {}}},
+                        .num_steps = 1};
+  const std::vector<std::vector<Sample>> samples{{{schema, tokenizer.tokenize(*schema, episode)}}};
+  const auto rows = token_table(sequencer.lay_out(samples, 8, 1), *schema, tokenizer);
+  ASSERT_EQ(rows.size(), 5U);
+  EXPECT_EQ(rows[0].ids.size(), 3U);
+  EXPECT_EQ(rows[0].value, "0,1,2");
+  EXPECT_EQ(rows[1].value, "3,2,1");
+  EXPECT_EQ(rows[2].value, "separator");
+  EXPECT_EQ(rows[2].target, 3) << "an id that text has too";
+  EXPECT_EQ(rows[2].target_value, "3");
+  EXPECT_EQ(rows[3].target_value.substr(0, 3), "0.5");
+  EXPECT_EQ(rows[4].target, -1);
 }
 
 }  // namespace
