@@ -55,9 +55,7 @@ weight = 0.5
 max_steps = 4
 )",
                                 "own_data.cpp", {std::string("tokens.text=") + argv[1], std::string("run.out=") + argv[2]});
-  const auto loss = [&](const auto& parts) {
-    return mugato::run::held_out_losses(parts, registries, 8).at("loss/thermostat");
-  };
+  const auto loss = [&](const auto& parts) { return mugato::run::held_out_losses(parts, registries, 8).at("loss/thermostat"); };
   const double before = loss(mugato::run::Parts::build(config, registries));
   mugato::run::train(config, registries, /*resume=*/false);
   const double after = loss(mugato::run::Parts::load(config.out, registries));
