@@ -67,7 +67,10 @@ void add_rollout(CLI::App& app) {
   auto* command = app.add_subcommand("rollout", "Let a trained run act in a world, and score it");
   auto arguments = std::make_shared<RolloutArguments>();
   command->add_option("RUN", arguments->run, "folder of the run, or one of its checkpoints")->required();
-  command->add_option("--env", arguments->world, "four_rooms, point_maze, shapes_qa, or a registered name")->required();
+  command
+      ->add_option("--env", arguments->world,
+                   "a world that the run was trained in: four_rooms, ..., or the name of a [[data]] entry")
+      ->required();
   command->add_option("--episodes", arguments->episodes, "how many")->check(CLI::PositiveNumber)->capture_default_str();
   command->add_option("--first-seed", arguments->first_seed, "number of the first evaluation seed")
       ->check(CLI::NonNegativeNumber)
