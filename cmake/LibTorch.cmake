@@ -2,7 +2,7 @@
 #   MUGATO_TORCH_SITE         a folder of unpacked wheels that holds torch/ and nvidia/
 #   -DCMAKE_PREFIX_PATH=...   your own LibTorch (its TorchConfig.cmake); -DTorch_DIR=... does too
 #   .deps/cuda, .deps/cpu     what tools/setup installed
-# Sets MUGATO_TORCH_CUDA: whether it is a LibTorch with CUDA.
+# Sets MUGATO_TORCH_CUDA: whether it is a LibTorch with CUDA, and MUGATO_TORCH_NCCL: whether NCCL can be called by name.
 # The file is also installed, so that find_package(mugato) finds the same LibTorch again.
 if(TARGET mugato_torch)
   return()
@@ -48,15 +48,22 @@ function(mugato_torch_from_wheels)
   # The libraries stay where the wheels are, and programs find them by rpath.
   target_link_options(mugato_torch INTERFACE "LINKER:-rpath,${site}/torch/lib" "LINKER:-rpath,${site}/nvidia/cu13/lib")
   set(cuda OFF)
+  set(nccl OFF)
   if(EXISTS ${site}/nvidia/nccl/include)
     set(cuda ON)
     # No symbol of libtorch_cuda is referenced; its static initialisers register the CUDA operators.
     target_link_libraries(mugato_torch INTERFACE "-Wl,--push-state,--no-as-needed" ${site}/torch/lib/libtorch_cuda.so
                           ${site}/torch/lib/libc10_cuda.so "-Wl,--pop-state" ${site}/nvidia/cu13/lib/libcudart.so.13)
+    if(EXISTS ${site}/nvidia/nccl/lib/libnccl.so.2)
+      set(nccl ON)
+      target_link_libraries(mugato_torch INTERFACE ${site}/nvidia/nccl/lib/libnccl.so.2)
+      target_link_options(mugato_torch INTERFACE "LINKER:-rpath,${site}/nvidia/nccl/lib")
+    endif()
   endif()
   file(GLOB gomp ${site}/torch/lib/libgomp*.so*)
   target_link_libraries(mugato_torch INTERFACE ${site}/torch/lib/libtorch_cpu.so ${site}/torch/lib/libc10.so ${gomp} pthread)
   set(MUGATO_TORCH_CUDA ${cuda} PARENT_SCOPE)
+  set(MUGATO_TORCH_NCCL ${nccl} PARENT_SCOPE)
 endfunction()
 
 if(MUGATO_TORCH_SITE)

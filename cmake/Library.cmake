@@ -32,6 +32,10 @@ target_include_directories(mugato_core_tensors PRIVATE ${CMAKE_SOURCE_DIR}/inclu
 target_link_libraries(mugato_core_tensors PRIVATE mugato_torch mugato_flags)
 target_precompile_headers(mugato_core_tensors PRIVATE ${CMAKE_SOURCE_DIR}/src/pch.h)
 
+# Its definitions are not the precompiled header's.
+set_source_files_properties(${CMAKE_SOURCE_DIR}/src/core/version.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON
+  COMPILE_DEFINITIONS "MUGATO_VERSION=\"${PROJECT_VERSION}\";$<$<BOOL:${MUGATO_TORCH_NCCL}>:MUGATO_NCCL>")
+
 mugato_sources(_files ${_core_modules})
 add_library(mugato_core STATIC ${_files} $<TARGET_OBJECTS:mugato_core_tensors>)
 add_library(mugato::core ALIAS mugato_core)

@@ -157,6 +157,15 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view b
   file.commit();
 }
 
+void check_writable(const std::filesystem::path& path) {
+  if (std::filesystem::is_directory(path)) throw_system_error("write", path, EISDIR);
+  const std::filesystem::path folder = folder_of(path);
+  if (!std::filesystem::is_directory(folder))
+    throw Error("cannot write '" + path.string() + "': there is no folder '" + folder.string() + "'",
+                "make it, or choose another place");
+  const AtomicFile probe(path);
+}
+
 void point_link(const std::filesystem::path& link, const std::filesystem::path& target) {
   struct stat status {};
   if (::lstat(link.c_str(), &status) == 0 && !S_ISLNK(status.st_mode))

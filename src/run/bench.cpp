@@ -11,6 +11,7 @@
 #endif
 
 #include "mugato/nn/objective.h"
+#include "mugato/train/bf16_scope.h"
 
 namespace mugato::run {
 namespace {
@@ -73,6 +74,8 @@ void timed_step(Parts& parts, data::Loader& loader, AdamW& optimizer, const std:
     const auto batch = micro.to(parts.device);
     slots += batch.layout.rows * batch.layout.capacity;
     tokens += batch.layout.num_tokens();
+    if (batch.layout.num_targets() == 0) continue;
+    const Bf16Scope autocast(parts.config.train.bf16, parts.device.type());
     const auto x = parts.agent->embedder().forward(batch);
     watch.lap(report.embed);
     const auto hidden =

@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "mugato/core/error.h"
 #include "mugato/data/windows.h"
 #include "mugato/data/world_source.h"
 
@@ -10,7 +11,7 @@ namespace {
 
 struct HeldOut {
   double nll = 0.0;
-  int64_t targets = 0, correct = 0;
+  int64_t documents = 0, targets = 0, correct = 0;
 };
 
 // Packs samples into rows of the run's context and adds up what the model says of their targets.
@@ -18,7 +19,7 @@ HeldOut read_samples(const Parts& parts, std::vector<Sample> samples) {
   const at::NoGradGuard no_grad;
   const int64_t context = parts.config.train.context;
   constexpr size_t kRows = 8;
-  HeldOut sum;
+  HeldOut sum{.documents = static_cast<int64_t>(samples.size())};
   std::vector<std::vector<Sample>> rows;
   int64_t room = 0;
   const auto flush = [&] {
@@ -59,11 +60,23 @@ HeldOut read_source(const Parts& parts, const data::DataEntry& entry, const data
   return read_samples(parts, std::move(samples));
 }
 
+const data::DataEntry& entry_of(const Parts& parts, const Registries& registries, const std::string& name) {
+  const auto& entries = parts.config.data;
+  const auto named = std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.domain() == name; });
+  if (named != entries.end()) return *named;
+  const auto from = std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.source == name; });
+  if (from != entries.end()) return *from;
+  registries.environments.build(name);  // a world that nobody knows is another mistake
+  std::string known;
+  for (const auto& entry : entries) known += (known.empty() ? "" : ", ") + entry.domain();
+  throw Error("this run was not trained in '" + name + "'", "it was trained on " + known);
+}
+
 }  // namespace
 
 std::map<std::string, double> held_out_losses(const Parts& parts, const Registries& registries, int64_t documents) {
   std::map<std::string, double> metrics;
-  double loss = 0.0, weight = 0.0;
+  double weighted_nll = 0.0, weighted_targets = 0.0;
   const auto sources = parts.sources(registries, data::Split::kEvaluation);
   for (size_t i = 0; i < sources.size(); ++i) {
     const auto& entry = parts.config.data[i];
@@ -72,19 +85,24 @@ std::map<std::string, double> held_out_losses(const Parts& parts, const Registri
     const auto targets = static_cast<double>(sum.targets);
     metrics["loss/" + entry.domain()] = sum.nll / targets;
     metrics["accuracy/" + entry.domain()] = static_cast<double>(sum.correct) / targets;
-    loss += entry.weight * entry.loss_weight * sum.nll / targets;
-    weight += entry.weight * entry.loss_weight;
+    // Training draws documents by weight, so of a source it sees weight times what is in one of its documents.
+    const double share = entry.weight * entry.loss_weight / static_cast<double>(sum.documents);
+    weighted_nll += share * sum.nll;
+    weighted_targets += share * targets;
   }
-  if (weight > 0.0) metrics["loss"] = loss / weight;
+  if (weighted_targets > 0.0) metrics["loss"] = weighted_nll / weighted_targets;
   return metrics;
 }
 
-WorldScores play(const Parts& parts, const Registries& registries, const std::string& environment, int64_t episodes,
-                 int64_t first, const act::Watcher& watcher) {
+WorldScores play(const Parts& parts, const Registries& registries, const std::string& name, int64_t episodes, int64_t first,
+                 const act::Watcher& watcher) {
+  const auto& entry = entry_of(parts, registries, name);
+  // An entry from another source may bear the name of the world that its episodes come from.
+  const auto& environment = registries.environments.has(entry.source) ? entry.source : entry.domain();
   const auto build = [&] { return registries.environments.build(environment); };
   const auto world = build();
   const int64_t sessions = std::min(parts.config.act.sessions, episodes);
-  auto policy = parts.policy(world->schema(), environment, sessions);
+  auto policy = parts.policy(world->schema(), entry.domain(), sessions);
   std::vector<uint64_t> seeds;
   for (int64_t i = first; i < first + episodes; ++i) seeds.push_back(env::evaluation_seed(static_cast<uint64_t>(i)));
   WorldScores result;

@@ -37,17 +37,52 @@ std::string mean_color(const at::Tensor& patch) {
   return text;
 }
 
+// What the model knows of where a patch is.
+std::string patch_position_text(const TokenLayout& layout, int64_t patch, const std::string& patch_position) {
+  const auto text = [&](const at::Tensor& of_patches) { return std::to_string(of_patches[patch].item<int64_t>()); };
+  if (patch_position == "vit") return text(layout.patch_number);
+  return patch_position == "none" ? "" : text(layout.patch_row) + "," + text(layout.patch_column);
+}
+
+// The ids of every id token, in the order of slots: cells have several.
+std::vector<std::vector<int64_t>> ids_of_tokens(const TokenLayout& layout) {
+  std::vector<std::vector<int64_t>> ids;
+  for (int64_t i = 0; i < layout.id_values.size(0); ++i) ids.push_back({layout.id_values[i].item<int64_t>()});
+  for (int64_t i = 0; i < layout.cell_index.size(0); ++i)
+    ids[static_cast<size_t>(layout.cell_index[i].item<int64_t>())].push_back(layout.cell_values[i].item<int64_t>());
+  return ids;
+}
+
+std::string decoded_cell(const std::vector<int64_t>& ids, const FieldSpec& field, const Vocabulary& vocabulary) {
+  const auto values = DiscreteCodec{field.num_values}.decode(at::tensor(ids, at::kLong) - vocabulary.discrete().begin);
+  std::string text;
+  for (int64_t c = 0; c < values.size(0); ++c) text += (c > 0 ? "," : "") + std::to_string(values[c].item<int64_t>());
+  return text;
+}
+
+// A target is the next token, so it means what the field of the next row says.
+void add_targets(const TokenLayout& layout, const Schema& schema, const Tokenizer& tokenizer, std::vector<TokenRow>& rows) {
+  for (int64_t k = 0; k < layout.num_targets(); ++k) {
+    const auto slot = layout.target_slots[k].item<int64_t>();
+    if (slot >= layout.capacity) continue;  // of another row
+    const auto row = std::find_if(rows.begin(), rows.end(), [&](const TokenRow& candidate) { return candidate.slot == slot; });
+    const auto& next = *(row + 1);
+    row->target = layout.targets[k].item<int64_t>();
+    row->target_value = decoded(row->target, next.field.empty() ? nullptr : &schema.field(next.field), tokenizer);
+  }
+}
+
 }  // namespace
 
-std::vector<TokenRow> token_table(const MicroBatch& batch, const Schema& schema, const Tokenizer& tokenizer) {
+std::vector<TokenRow> token_table(const MicroBatch& batch, const Schema& schema, const Tokenizer& tokenizer,
+                                  const std::string& patch_position) {
   const auto& layout = batch.layout;
-  std::vector<int64_t> target_of(static_cast<size_t>(layout.capacity), -1);
-  for (int64_t k = 0; k < layout.num_targets(); ++k)
-    if (const auto slot = layout.target_slots[k].item<int64_t>(); slot < layout.capacity)
-      target_of[static_cast<size_t>(slot)] = layout.targets[k].item<int64_t>();
+  const auto ids = ids_of_tokens(layout);
   std::vector<TokenRow> rows;
   const auto at = [](const at::Tensor& tensor, int64_t slot) { return tensor[0][slot].item<int64_t>(); };
-  for (int64_t slot = 0, patch = 0; slot < layout.capacity; ++slot) {
+  int64_t patch = 0;
+  size_t token = 0;
+  for (int64_t slot = 0; slot < layout.capacity; ++slot) {
     const int64_t id = at(layout.ids, slot);
     if (id == TokenLayout::kPad) continue;
     const int64_t index = at(layout.field, slot);
@@ -58,19 +93,17 @@ std::vector<TokenRow> token_table(const MicroBatch& batch, const Schema& schema,
                  .timestep = at(layout.timestep, slot),
                  .local = at(layout.local, slot),
                  .field = field ? field->name : "",
-                 .modality = field ? name_of(field->modality) : "special",
-                 .id = id,
-                 .target = target_of[static_cast<size_t>(slot)]};
+                 .modality = field ? name_of(field->modality) : "special"};
     if (id == TokenLayout::kPatch) {
       row.value = mean_color(batch.patches[layout.patch_index[patch].item<int64_t>()]);
-      row.patch = std::to_string(layout.patch_row[patch].item<int64_t>()) + "," +
-                  std::to_string(layout.patch_column[patch].item<int64_t>());
-      ++patch;
+      row.patch = patch_position_text(layout, patch++, patch_position);
     } else {
-      row.value = decoded(id, field, tokenizer);
+      row.ids = ids[token++];
+      row.value = row.ids.size() > 1 ? decoded_cell(row.ids, *field, tokenizer.vocabulary()) : decoded(id, field, tokenizer);
     }
     rows.push_back(std::move(row));
   }
+  add_targets(layout, schema, tokenizer, rows);
   return rows;
 }
 

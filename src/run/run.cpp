@@ -50,6 +50,18 @@ fs::path find_checkpoint(const fs::path& run) {
 
 }  // namespace
 
+std::vector<std::string> settable_keys() { return {"act.temperature", "act.sessions", "run.device"}; }
+
+void check_settable(const std::vector<std::string>& assignments, const std::vector<std::string>& settable) {
+  for (const auto& assignment : assignments) {
+    const auto key = assignment.substr(0, assignment.find('='));
+    if (std::find(settable.begin(), settable.end(), key) != settable.end()) continue;
+    std::string all;
+    for (const auto& name : settable) all += (all.empty() ? "" : ", ") + name;
+    throw Error("--set " + assignment + " has no effect here: the run is trained already", "what can be set: " + all);
+  }
+}
+
 Parts Parts::build(const RunConfig& config, const Registries& registries) {
   std::shared_ptr<const TextTokenizer> text;
   if (!config.tokens.text.empty()) text = text::load_sentencepiece(config.tokens.text);
@@ -60,6 +72,7 @@ Parts Parts::load(const fs::path& run, const Registries& registries, const std::
   const auto checkpoint = find_checkpoint(run);
   const auto config_path = checkpoint / "config.toml";
   const auto config = parse_config(read_file(config_path), config_path.string(), assignments);
+  check_settable(assignments, settable_keys());  // after an unknown key was told the nearest one
   std::shared_ptr<const TextTokenizer> text;
   if (const auto path = checkpoint / "tokenizer.model"; fs::exists(path))
     text = text::parse_sentencepiece(read_file(path), path.string());
@@ -76,10 +89,10 @@ std::vector<std::shared_ptr<const data::Source>> Parts::sources(const Registries
   return all;
 }
 
-act::Policy Parts::policy(const Schema& schema, const std::string& environment, int64_t sessions) const {
+act::Policy Parts::policy(const Schema& schema, const std::string& domain, int64_t sessions) const {
   int64_t max_steps = 0;
   for (const auto& entry : config.data)
-    if (entry.source == environment || entry.domain() == environment) max_steps = entry.max_steps;
+    if (entry.domain() == domain) max_steps = entry.max_steps;
   return act::Policy(agent, tokenizer, sequencer, schema, sessions,
                      {.context = config.train.context, .max_steps = max_steps, .temperature = config.act.temperature});
 }

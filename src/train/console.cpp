@@ -13,11 +13,33 @@ std::string format(const char* pattern, double value) {
   return text;
 }
 
-// What fits on one line of the terminal: a bar that is wrapped is not overwritten by the next.
-std::string fitted(const std::string& text, std::FILE* terminal) {
+struct TerminalSize {
+  size_t rows = 24, columns = 80;
+};
+
+TerminalSize size_of(std::FILE* terminal) {
   winsize size{};
-  if (ioctl(fileno(terminal), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return text;
-  return text.substr(0, size.ws_col - 1U);
+  if (ioctl(fileno(terminal), TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0) return {};
+  return {size.ws_row, size.ws_col};
+}
+
+// As wide as there is room for, at most twenty columns; nothing where it would say nothing.
+std::string bar(const StepReport& report, size_t room) {
+  const auto width = static_cast<int64_t>(std::min<size_t>(room, 23)) - 3;
+  if (width < 4) return "";
+  std::string text = "[";
+  for (int64_t i = 0; i < width; ++i) text += i * report.num_steps < width * report.step ? '=' : ' ';
+  return text + "] ";
+}
+
+// As many parts a line as fit whole.
+std::vector<std::string> wrapped(const std::vector<std::string>& parts, size_t columns) {
+  std::vector<std::string> lines;
+  for (const auto& part : parts) {
+    if (!lines.empty() && lines.back().size() + 2 + part.size() <= columns) lines.back() += "  " + part;
+    else lines.push_back(part.substr(0, columns));
+  }
+  return lines;
 }
 
 // Exponential mean that starts at the first value and leaves out what is not a number (a domain without a target).
@@ -43,23 +65,53 @@ ProgressConsole::ProgressConsole(std::FILE* out, std::vector<std::string> domain
       smooth_loss_(domains_.size(), NAN) {}
 
 ProgressConsole::~ProgressConsole() {
-  if (bar_shown_) std::fputs("\n", out_);
+  if (num_shown_ > 0) std::fputs("\n", out_);
 }
 
-std::string ProgressConsole::text(const StepReport& report) const {
-  std::string text;
-  if (terminal_) {
-    constexpr int64_t kWidth = 20;
-    text = "[";
-    for (int64_t i = 0; i < kWidth; ++i) text += i * report.num_steps < kWidth * report.step ? '=' : ' ';
-    text += "] ";
-  }
-  text += "step " + std::to_string(report.step) + "/" + std::to_string(report.num_steps) + "  loss " +
-          format("%.3f", smooth_total_);
-  for (size_t d = 0; d < domains_.size(); ++d) text += "  " + domains_[d] + " " + format("%.3f", smooth_loss_[d]);
-  text += "  " + format("%.1fk tokens/s", slots_ / smooth_seconds_ / 1000.0) + " (" +
-          format("%.0f%% useful", 100.0 * tokens_ / slots_) + ")";
-  return text + "  left " + duration_text(smooth_seconds_ * static_cast<double>(report.num_steps - report.step));
+std::string ProgressConsole::total_text(const StepReport& report) const {
+  return "step " + std::to_string(report.step) + "/" + std::to_string(report.num_steps) + "  loss " +
+         format("%.3f", smooth_total_);
+}
+
+std::vector<std::string> ProgressConsole::domain_texts() const {
+  std::vector<std::string> texts;
+  for (size_t d = 0; d < domains_.size(); ++d) texts.push_back(domains_[d] + " " + format("%.3f", smooth_loss_[d]));
+  return texts;
+}
+
+std::string ProgressConsole::speed_text(const StepReport& report) const {
+  return format("%.1fk tokens/s", slots_ / smooth_seconds_ / 1000.0) + " (" +
+         format("%.0f%% useful", 100.0 * tokens_ / slots_) + ")  left " +
+         duration_text(smooth_seconds_ * static_cast<double>(report.num_steps - report.step));
+}
+
+std::string ProgressConsole::line_of(const StepReport& report) const {
+  std::string text = total_text(report);
+  for (const auto& domain : domain_texts()) text += "  " + domain;
+  return text + "  " + speed_text(report);
+}
+
+// A line that the terminal wraps would not be overwritten by the next drawing: all are shorter than it is wide.
+std::vector<std::string> ProgressConsole::drawing_of(const StepReport& report) const {
+  const auto size = size_of(out_);
+  const size_t columns = size.columns - 1;
+  const std::string text = total_text(report) + "  " + speed_text(report);
+  std::vector<std::string> lines{(bar(report, columns - std::min(columns, text.size())) + text).substr(0, columns)};
+  for (auto& line : wrapped(domain_texts(), columns)) lines.push_back(std::move(line));
+  if (lines.size() >= size.rows) lines.resize(std::max<size_t>(1, size.rows - 1));
+  return lines;
+}
+
+void ProgressConsole::draw(const std::vector<std::string>& lines) {
+  erase();
+  for (size_t i = 0; i < lines.size(); ++i) std::fprintf(out_, i > 0 ? "\n%s" : "%s", lines[i].c_str());
+  num_shown_ = lines.size();
+}
+
+void ProgressConsole::erase() {
+  if (num_shown_ > 1) std::fprintf(out_, "\033[%zuA", num_shown_ - 1);
+  std::fputs("\r\033[J", out_);
+  num_shown_ = 0;
 }
 
 void ProgressConsole::step(const StepReport& report) {
@@ -73,15 +125,14 @@ void ProgressConsole::step(const StepReport& report) {
   const double since = std::chrono::duration<double>(now - last_).count();
   if (since < (terminal_ ? 0.1 : seconds_between_lines_) && report.step < report.num_steps) return;
   last_ = now;
-  if (terminal_) std::fprintf(out_, "\r\033[K%s", fitted(text(report), out_).c_str());
-  else std::fprintf(out_, "%s\n", text(report).c_str());
-  bar_shown_ = terminal_;
+  if (terminal_) draw(drawing_of(report));
+  else std::fprintf(out_, "%s\n", line_of(report).c_str());
   std::fflush(out_);
 }
 
 void ProgressConsole::line(const std::string& text) {
-  std::fprintf(out_, bar_shown_ ? "\r\033[K%s\n" : "%s\n", text.c_str());
-  bar_shown_ = false;
+  if (num_shown_ > 0) erase();
+  std::fprintf(out_, "%s\n", text.c_str());
   std::fflush(out_);
 }
 

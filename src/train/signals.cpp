@@ -12,7 +12,7 @@ std::atomic<int> received{0};
 std::atomic<bool> in_use{false};
 static_assert(std::atomic<int>::is_always_lock_free, "only lock-free atomics may be touched in a signal handler");
 
-constexpr std::array<int, 3> kSignals = {SIGINT, SIGTERM, SIGUSR1};
+constexpr std::array<int, 4> kSignals = {SIGINT, SIGTERM, SIGUSR1, SIGHUP};
 
 extern "C" void remember_signal(int signal) {
   int none = 0;
@@ -31,6 +31,7 @@ StopSignal::StopSignal() {
     action.sa_flags = SA_RESTART | (kSignals[i] == SIGINT ? static_cast<int>(SA_RESETHAND) : 0);
     sigemptyset(&action.sa_mask);
     TORCH_CHECK(::sigaction(kSignals[i], &action, &previous_[i]) == 0, "cannot handle signal ", kSignals[i]);
+    if (kSignals[i] == SIGHUP && previous_[i].sa_handler == SIG_IGN) ::sigaction(SIGHUP, &previous_[i], nullptr);
   }
 }
 

@@ -1,34 +1,16 @@
 #include "mugato/train/trainer.h"
 
-#include <ATen/autocast_mode.h>
-
 #include <chrono>
 #include <numeric>
 
 #include "mugato/core/error.h"
 #include "mugato/core/random.h"
+#include "mugato/train/bf16_scope.h"
 
 namespace mugato {
 namespace {
 
 constexpr double kSecondsBetweenFlushes = 1.0;  // who watches the metrics sees them about as they come
-
-// Autocast to bf16 while it lives.
-class Bf16Scope {
- public:
-  Bf16Scope(bool enabled, at::DeviceType device) : device_(device), before_(at::autocast::is_autocast_enabled(device)) {
-    if (enabled) at::autocast::set_autocast_dtype(device, at::kBFloat16);
-    at::autocast::set_autocast_enabled(device, enabled);
-  }
-  ~Bf16Scope() {
-    at::autocast::set_autocast_enabled(device_, before_);
-    at::autocast::clear_cache();
-  }
-
- private:
-  at::DeviceType device_;
-  bool before_;
-};
 
 double seconds_since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

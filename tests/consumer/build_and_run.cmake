@@ -11,8 +11,12 @@ endfunction()
 
 file(REMOVE_RECURSE ${BUILD}/consumer)
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix})
+set(launcher)
+if(CCACHE)  # where there is none, what was not found is false
+  set(launcher -DCMAKE_CXX_COMPILER_LAUNCHER=${CCACHE})
+endif()
 run(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR} -B ${project} -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=${CXX}
-    -DCMAKE_CXX_COMPILER_LAUNCHER=${CCACHE} -DCMAKE_PREFIX_PATH=${prefix})
+    ${launcher} -DCMAKE_PREFIX_PATH=${prefix})
 run(${CMAKE_COMMAND} --build ${project})
 run(${prefix}/bin/mugato --help)
 foreach(program own_model own_data)

@@ -55,9 +55,10 @@ weight = 0.5
 max_steps = 4
 )",
                                 "own_data.cpp", {std::string("tokens.text=") + argv[1], std::string("run.out=") + argv[2]});
+  const auto loss = [&](const auto& parts) { return mugato::run::held_out_losses(parts, registries, 8).at("loss/thermostat"); };
+  const double before = loss(mugato::run::Parts::build(config, registries));
   mugato::run::train(config, registries, /*resume=*/false);
-  const auto losses = mugato::run::held_out_losses(mugato::run::Parts::load(config.out, registries), registries, 8);
-  const double loss = losses.at("loss/thermostat");
-  std::printf("thermostat: %.3f nats an action\n", loss);
-  return std::isfinite(loss) ? 0 : 1;
+  const double after = loss(mugato::run::Parts::load(config.out, registries));
+  std::printf("thermostat: %.3f nats an action before, %.3f after ten steps\n", before, after);
+  return std::isfinite(after) && after < before ? 0 : 1;
 }

@@ -220,5 +220,17 @@ TEST(Folders, AreMadeWithThoseAboveThem) {
   EXPECT_THROW(make_folders(folder / "file/below"), Error);
 }
 
+TEST(Files, WhetherAFileCanBeWrittenIsKnownBefore) {
+  const TemporaryFolder folder;
+  check_writable(folder / "new");
+  EXPECT_TRUE(fs::is_empty(folder / ".")) << "nothing is left behind";
+  write_file_atomically(folder / "old", "x");
+  check_writable(folder / "old");
+  EXPECT_EQ(read_file(folder / "old"), "x");
+  EXPECT_THAT(error_of([&] { check_writable(folder / "none" / "file"); }, 2), HasSubstr("there is no folder"));
+  EXPECT_THAT(error_of([&] { check_writable(folder / "old" / "file"); }, 2), HasSubstr("there is no folder"));
+  EXPECT_THAT(error_of([&] { check_writable(folder / "."); }, 2), HasSubstr("cannot write"));
+}
+
 }  // namespace
 }  // namespace mugato

@@ -1,11 +1,14 @@
 """What the tests of the program share: starting it, a configuration that trains in seconds, reading a run's folder."""
 
+import concurrent.futures
 import json
 import os
 import pathlib
 import signal
 import subprocess
+import tempfile
 import time
+import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("MUGATO_PROGRAM", str(ROOT / "build" / "mugato"))
@@ -112,3 +115,31 @@ def broken_checkpoints(out):
 
 
 SIGKILL = signal.SIGKILL
+
+
+class ProgramTest(unittest.TestCase):
+    """A folder of its own, and the configuration in it."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="mugato-test-")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.config = self.folder / "tiny.toml"
+        self.config.write_text(CONFIG)
+
+    def expect_errors(self, cases):
+        with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+            for done in [pool.submit(self.expect_error, *case) for case in cases]:
+                done.result()
+
+    def expect_error(self, arguments, *parts):
+        """Exit code 2, one line that says what is wrong and one line with a hint, nothing else."""
+        returned, out, err = run(*arguments)
+        self.assertEqual(returned, 2, f"{arguments}: {err}")
+        self.assertEqual(out, "")
+        lines = err.splitlines()
+        self.assertEqual(len(lines), 2, err)
+        self.assertTrue(lines[0].startswith("mugato: "), err)
+        self.assertTrue(lines[1].startswith("hint: "), err)
+        for part in parts:
+            self.assertIn(part, err)

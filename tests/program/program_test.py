@@ -1,45 +1,17 @@
 """The program as a person meets it: help, errors, what the subcommands print."""
 
-import concurrent.futures
 import json
-import pathlib
 import re
 import resource
+import shlex
 import signal
-import tempfile
 import unittest
 
 import harness
 
 
-class ProgramTest(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="mugato-test-")
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        self.config = self.folder / "tiny.toml"
-        self.config.write_text(harness.CONFIG)
-
-    def expect_errors(self, cases):
-        with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
-            for done in [pool.submit(self.expect_error, *case) for case in cases]:
-                done.result()
-
-    def expect_error(self, arguments, *parts):
-        """Exit code 2, one line that says what is wrong and one line with a hint, nothing else."""
-        returned, out, err = harness.run(*arguments)
-        self.assertEqual(returned, 2, f"{arguments}: {err}")
-        self.assertEqual(out, "")
-        lines = err.splitlines()
-        self.assertEqual(len(lines), 2, err)
-        self.assertTrue(lines[0].startswith("mugato: "), err)
-        self.assertTrue(lines[1].startswith("hint: "), err)
-        for part in parts:
-            self.assertIn(part, err)
-
-
-class Help(ProgramTest):
-    COMMANDS = [["train"], ["eval"], ["rollout"], ["info"], ["data"], ["data", "inspect"], ["tour"]]
+class Help(harness.ProgramTest):
+    COMMANDS = [["train"], ["eval"], ["rollout"], ["info"], ["data"], ["data", "inspect"], ["tour"], ["bench"]]
 
     def test_every_subcommand_explains_itself(self):
         for command in [[]] + self.COMMANDS:
@@ -56,23 +28,39 @@ class Help(ProgramTest):
         for command in self.COMMANDS:
             self.assertRegex(out, rf"(?m)^  {command[0]} ")
 
+    def test_the_version_names_what_the_program_is_made_of(self):
+        code, out, err = harness.run("--version")
+        self.assertEqual((code, err), (0, ""))
+        found = dict(line.rsplit(" ", 1) for line in out.splitlines())
+        self.assertEqual(list(found), ["mugato", "LibTorch", "CUDA", "cuDNN", "NCCL", "GPUs", "CPU capability"])
+        project = re.search(r"project\(mugato VERSION (\S+)", (harness.ROOT / "CMakeLists.txt").read_text()).group(1)
+        self.assertEqual(found["mugato"], project)
+        for name in ["CUDA", "cuDNN", "NCCL"]:
+            self.assertRegex(found[name], r"^(none|[0-9.]+)$")
+        self.assertRegex(found["GPUs"], r"^[0-9]+$")
+
+    def test_what_can_be_set_for_a_run_is_listed(self):
+        for command in ["eval", "rollout"]:
+            self.assertIn("act.temperature, act.sessions, run.device", " ".join(harness.run(command, "--help")[1].split()))
+
     def test_train_lists_the_keys_with_defaults(self):
         _, out, _ = harness.run("train", "--help")
         for key in ["run.out", "tokens.text", "model.width", "train.steps", "optim.learning_rate", "data", "max_steps"]:
             self.assertIn(key, out)
 
 
-class Mistakes(ProgramTest):
+class Mistakes(harness.ProgramTest):
     """The messages themselves are tested in the rooms that word them; here, that each reaches the person as it should."""
 
     def test_the_command_line(self):
         self.expect_errors([
-            ([], "subcommand"),
+            ([], "subcommand", "hint: mugato --help"),
             (["trian"], "'trian'", "did you mean 'train'?"),
             (["data", "inspekt"], "'inspekt' of data", "did you mean 'inspect'?"),
-            (["train"], "CONFIG"),
-            (["train", self.config, "--sett", "a=b"], "--sett"),
-            (["rollout", self.folder, "--env", "four_rooms", "--episodes", "0"], "--episodes"),
+            (["train"], "CONFIG", "hint: mugato train --help"),
+            (["data", "inspect"], "CONFIG", "hint: mugato data inspect --help"),
+            (["train", self.config, "--sett", "a=b"], "--sett", "hint: mugato train --help"),
+            (["rollout", self.folder, "--env", "four_rooms", "--episodes", "0"], "--episodes", "hint: mugato rollout --help"),
         ])
 
     def test_configurations(self):
@@ -109,7 +97,7 @@ class Mistakes(ProgramTest):
         ])
 
 
-class Work(ProgramTest):
+class Work(harness.ProgramTest):
     def test_a_run_from_training_to_pictures(self):
         out = self.folder / "run"
         code, stdout, err = harness.train(self.config, out, "train.evaluate_every=3")
@@ -146,50 +134,50 @@ class Work(ProgramTest):
         self.assertGreaterEqual(set(scores["shapes_qa"]), {"accuracy", "majority"})
         self.assertGreaterEqual(set(scores["stories"]), {"loss", "entropy", "loss_over_entropy"})
 
+        twice = self.folder / "twice.toml"
+        twice.write_text(harness.CONFIG + '[[data]]\nsource = "four_rooms"\nname = "again"\n')
+        self.assertEqual(harness.train(twice, self.folder / "twice", "train.steps=1")[0], 0)
+        code, stdout, err = harness.run("eval", self.folder / "twice", "--episodes", 2, "--documents", 2, "--out",
+                                        self.folder / "twice.json")
+        self.assertEqual((code, err), (0, ""))
+        self.assertEqual(set(json.loads((self.folder / "twice.json").read_text())), {"four_rooms", "again", "shapes_qa", "stories"})
+
+        nowhere = self.folder / "nowhere" / "file"
         self.expect_errors([
+            (["eval", out, "--episodes", "1", "--documents", "1", "--out", nowhere], "no folder", str(nowhere.parent)),
+            (["eval", out, "--episodes", "1", "--documents", "1", "--out", self.folder], "Is a directory"),
+            (["rollout", out, "--env", "four_rooms", "--episodes", "1", "--gif", nowhere], "no folder", str(nowhere.parent)),
+            (["rollout", out, "--env", "four_rooms", "--episodes", "1", "--png", nowhere], "no folder", str(nowhere.parent)),
+            (["rollout", out, "--env", "point_maze"], "not trained in 'point_maze'", "hint: it was trained on four_rooms"),
             (["rollout", out, "--env", "for_rooms"], "for_rooms", "did you mean 'four_rooms'?"),
             (["train", self.config, "--set", f"run.out={out}"], "already holds a run", "hint: continue it with --resume"),
-            (["info", out, "--set", "model.width=64"], "has shape"),
+            (["info", out, "--set", "act.temperature=0"], "act.temperature", "hint: what can be set: run.device"),
+            (["eval", out, "--set", "train.steps=9"], "train.steps", "hint: what can be set: act.temperature"),
+            (["rollout", out, "--env", "four_rooms", "--set", "run.out=x"], "run.out", "hint: what can be set"),
         ])
 
-    def test_data_inspect_shows_every_token(self):
-        code, out, err = harness.run("data", "inspect", self.config, "--index", 2)
-        self.assertEqual((code, err), (0, ""))
-        head = re.match(r"four_rooms episode 2: window of 2 of (\d+) timesteps, (\d+) tokens, (\d+) targets\n", out)
-        self.assertIsNotNone(head, out[:200])
-        rows = out.splitlines()[3:]
-        self.assertEqual(len(rows), int(head.group(2)))
-        self.assertEqual(sum(" loss " in row for row in rows), int(head.group(3)))
-        self.assertEqual(sum(" patch " in row for row in rows), 2 * 16)
-        self.assertEqual(sum(" separator " in row for row in rows), 2)
-        code, out, err = harness.run("data", "inspect", self.config, "--source", "stories")
-        self.assertEqual((code, err), (0, ""))
-        self.assertRegex(out.splitlines()[-1], r" end ")
-        self.expect_error(["data", "inspect", self.config, "--source", "story"], "story", "did you mean 'stories'?")
 
-    def test_tour_prints_the_shapes_of_every_arrow(self):
-        code, out, err = harness.run("tour")
-        self.assertEqual((code, err), (0, ""))
-        four_rooms = out[out.index("four_rooms"):out.index("point_maze")]
-        for pattern in [r"image +\(\d+,64,64,3\) +image observation", r"image +\(4,16,768\) +patch bytes",
-                        r"image +\(2,4,16,768\) +80 of 128 valid", r"hidden \(B,S,D\): \(1,\d+,64\)", r"LossTerms: sum [0-9.]+ over \d+ targets"]:
-            self.assertRegex(four_rooms, pattern)
-        for world in ["point_maze", "shapes_qa", "stories"]:
-            self.assertIn(f"\n{world}\n", out)
-
-
-class Stopping(ProgramTest):
-    def interrupted(self, number):
+class Stopping(harness.ProgramTest):
+    def interrupted(self, number, unread=False):
         """A long run, stopped by a signal after its first steps: (exit code, standard error, its folder)."""
-        out = self.folder / f"run-{number}"
-        process = harness.start(*harness.train_arguments(self.config, out, "train.steps=100000", "train.save_every=0"))
+        out = self.folder / f"run {number}"
+        process = harness.start(*harness.train_arguments(self.config, out, "train.steps=100000", "train.save_every=0"),
+                                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
         harness.wait_for_metrics(process, out)
+        if unread:
+            process.stderr.close()
+            process.stderr = None
         code, err = harness.stop(process, number)
         return code, err, out
 
     def expect_resumes(self, out, err):
-        step = int(re.search(r"stopped at step (\d+) and saved", err).group(1))
+        what, hint = err.splitlines()[-2:]
+        step = int(re.fullmatch(r"mugato: stopped at step (\d+) and saved in (.*)", what).group(1))
         self.assertGreaterEqual(step, 1)
+        self.assertTrue(what.endswith(str(out)), what)
+        command = shlex.split(hint.removeprefix("hint: go on with "))
+        self.assertEqual(command, [harness.PROGRAM, *map(str, harness.train_arguments(
+            self.config, out, "train.steps=100000", "train.save_every=0", resume=True))])
         self.assertTrue((out / "checkpoints" / f"step-{step:07d}" / "DONE").exists())
         code, _, err = harness.train(self.config, out, f"train.steps={step + 2}", resume=True)
         self.assertEqual(code, 0, err)
@@ -202,10 +190,17 @@ class Stopping(ProgramTest):
         self.assertEqual(code, 130, err)
         self.expect_resumes(out, err)
 
-    def test_termination_saves_and_returns_0(self):
-        code, err, out = self.interrupted(signal.SIGTERM)
-        self.assertEqual(code, 0, err)
-        self.expect_resumes(out, err)
+    def test_termination_and_hanging_up_save_and_return_0(self):
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(number):
+                code, err, out = self.interrupted(number)
+                self.assertEqual(code, 0, err)
+                self.expect_resumes(out, err)
+
+    def test_it_saves_when_nobody_reads_its_progress_any_more(self):
+        code, _, out = self.interrupted(signal.SIGHUP, unread=True)
+        self.assertEqual(code, 0)
+        self.assertEqual(len(list(out.glob("checkpoints/step-*/DONE"))), 1)
 
     def test_a_full_disk_leaves_the_checkpoint_before_whole(self):
         out = self.folder / "run"

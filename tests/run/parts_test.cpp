@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include "mugato/data/windows.h"
+#include "mugato/nn/objective.h"
 #include "mugato/run/evaluate.h"
 #include "mugato/run/inspect.h"
 #include "tiny_run.h"
@@ -41,7 +43,7 @@ TEST_F(TrainedRun, IsLoadedFromItsFolderOrACheckpoint) {
 TEST_F(TrainedRun, ActsFromItsFolderAlone) {
   const TemporaryFolder elsewhere;
   fs::copy(run() / "checkpoints/step-0000004", elsewhere / "checkpoint", fs::copy_options::recursive);
-  auto parts = Parts::load(elsewhere / "checkpoint", registries_, {"tokens.text=not there", "act.temperature=0"});
+  auto parts = Parts::load(elsewhere / "checkpoint", registries_, {"act.temperature=0"});
   EXPECT_EQ(parts.config.act.temperature, 0.0);
   EXPECT_EQ(play(parts, registries_, "shapes_qa", 3).scores.episodes, 3);
 }
@@ -52,10 +54,20 @@ TEST_F(TrainedRun, WhatIsNotARunIsAnErrorThatSaysSo) {
   expect_mentions(message_of([&] { Parts::load(folder / "nowhere", registries_); }), {"no such run", "\nhint: "});
   expect_mentions(message_of([&] { Parts::load(folder / "empty", registries_); }), {"no complete checkpoint", "\nhint: "});
   fs::copy(run() / "checkpoints/step-0000004", folder / "checkpoint", fs::copy_options::recursive);
-  expect_mentions(message_of([&] { Parts::load(folder / "checkpoint", registries_, {"model.width=64"}); }),
-                  {"has shape", "\nhint: "});
   fs::remove(folder / "checkpoint/DONE");
   expect_mentions(message_of([&] { Parts::load(folder / "checkpoint", registries_); }), {"not a complete folder", "\nhint: "});
+}
+
+TEST_F(TrainedRun, WhatTrainingFixedCanNotBeSet) {
+  const auto parts = Parts::load(run(), registries_, {"act.temperature=0.5", "act.sessions=3", "run.device=cpu"});
+  EXPECT_EQ(parts.config.act.temperature, 0.5);
+  for (const std::string key : {"train.steps=1", "model.width=64", "optim.warmup=3", "tokens.text=elsewhere", "run.out=there",
+                                "data.0.weight=2", "eval.documents=3"})
+    expect_mentions(
+        message_of([&] { Parts::load(run(), registries_, {key}); }),
+        {"--set " + key, "has no effect here", "\nhint: what can be set: act.temperature, act.sessions, run.device"});
+  expect_mentions(message_of([&] { Parts::load(run(), registries_, {"act.temperatur=0"}); }),
+                  {"unknown key", "did you mean 'act.temperature'?"});
 }
 
 TEST_F(TrainedRun, HeldOutLossesAreFiniteAndRepeatable) {
@@ -67,10 +79,39 @@ TEST_F(TrainedRun, HeldOutLossesAreFiniteAndRepeatable) {
     EXPECT_TRUE(std::isfinite(metrics.at(name)));
   }
   EXPECT_EQ(metrics, held_out_losses(parts, registries_, 3));
-  const auto& m = metrics;
-  EXPECT_NEAR(m.at("loss"),
-              (2 * m.at("loss/four_rooms") + m.at("loss/point_maze") + m.at("loss/shapes_qa") + m.at("loss/stories")) / 5,
-              1e-9);
+}
+
+// What training would make of the same documents: one global step that holds each as often as its entry is drawn.
+double loss_of_training(const Parts& parts, const Registries& registries, int64_t episodes) {
+  NextTokenObjective objective(parts.agent);
+  const auto sources = parts.sources(registries, data::Split::kEvaluation);
+  double sum = 0.0, count = 0.0;
+  for (size_t d = 0; d < sources.size(); ++d) {
+    const auto& entry = parts.config.data[d];
+    const auto schema = std::make_shared<const Schema>(sources[d]->schema());
+    const data::WindowCutter cutter(schema, {.context = parts.config.train.context, .max_steps = entry.max_steps},
+                                    *parts.tokenizer, *parts.sequencer);
+    std::vector<std::vector<Sample>> rows;  // a document a row
+    for (int64_t i = 0; i < episodes; ++i)
+      for (auto& document : cutter.all(sources[d]->get(i))) rows.push_back({std::move(document)});
+    const auto terms = objective.loss(parts.sequencer->lay_out(rows, parts.config.train.context, 1), {1.0});
+    const double share = entry.weight * entry.loss_weight / static_cast<double>(rows.size());
+    sum += share * terms.sums[0];
+    count += share * static_cast<double>(terms.counts[0]);
+  }
+  return sum / count;
+}
+
+TEST_F(TrainedRun, TheHeldOutLossWeighsTargetsAsTrainingDoes) {
+  auto parts = Parts::load(run(), registries_);
+  // A four_rooms document has two targets, a story about forty.
+  std::erase_if(parts.config.data, [](const auto& entry) { return entry.source != "four_rooms" && entry.source != "stories"; });
+  ASSERT_EQ(parts.config.data.size(), 2U);
+  parts.config.data[0].loss_weight = 3.0;
+  const auto metrics = held_out_losses(parts, registries_, 3);
+  EXPECT_NEAR(metrics.at("loss"), loss_of_training(parts, registries_, 3), 1e-5);
+  const double unweighted = (6 * metrics.at("loss/four_rooms") + metrics.at("loss/stories")) / 7;
+  EXPECT_GT(std::abs(metrics.at("loss") - unweighted), 1e-3) << "the two formulas could not be told apart";
 }
 
 TEST_F(TrainedRun, StoriesAreScoredAgainstTheGrammar) {
@@ -105,6 +146,16 @@ TEST_F(TrainedRun, PlayingIsRepeatableAndUnknownWorldsNameTheNearest) {
   expect_mentions(message_of([&] { play(parts, registries_, "pointmaze", 1); }), {"'pointmaze'", "did you mean 'point_maze'?"});
 }
 
+TEST_F(TrainedRun, AWorldThatItNeverSawIsAnErrorAndEntriesOfOneWorldArePlayedApart) {
+  auto parts = Parts::load(run(), registries_);
+  std::erase_if(parts.config.data, [](const auto& entry) { return entry.source == "point_maze"; });
+  expect_mentions(message_of([&] { play(parts, registries_, "point_maze", 1); }),
+                  {"not trained in 'point_maze'", "\nhint: it was trained on four_rooms, shapes_qa, stories"});
+  parts.config.data.push_back({.source = "four_rooms", .name = "rooms_again", .max_steps = 1});
+  EXPECT_EQ(play(parts, registries_, "rooms_again", 2).scores.episodes, 2);
+  EXPECT_EQ(play(parts, registries_, "four_rooms", 2).scores.episodes, 2);
+}
+
 TEST(Parts, WeightsFollowFromTheSeed) {
   const Registries registries;
   const auto a = Parts::build(tiny_config("x"), registries), b = Parts::build(tiny_config("x"), registries),
@@ -134,17 +185,65 @@ TEST(Inspect, ATableHasEveryTokenOfTheSample) {
       if (rows[i].target < 0) continue;
       ++targets;
       ASSERT_LT(i + 1, rows.size());
-      EXPECT_EQ(rows[i].target, rows[i + 1].id) << "the target is the next token";
+      EXPECT_EQ(rows[i + 1].ids, std::vector<int64_t>{rows[i].target}) << "the target is the next token";
+      EXPECT_EQ(rows[i].target_value, rows[i + 1].value);
     }
     EXPECT_EQ(targets, inspected.batch.layout.num_targets());
     EXPECT_GT(targets, 0);
     for (const auto& row : rows) {
       EXPECT_FALSE(row.value.empty());
-      EXPECT_EQ(row.id == TokenLayout::kPatch, row.modality == "image");
-      EXPECT_EQ(row.field.empty(), row.id == vocabulary.separator() || row.id == vocabulary.end());
+      EXPECT_EQ(row.ids.empty(), row.modality == "image");
+      EXPECT_EQ(row.patch.empty(), row.modality != "image");
+      EXPECT_EQ(row.field.empty(), !row.ids.empty() && row.ids[0] >= vocabulary.separator());
     }
   }
   expect_mentions(message_of([&] { inspect_sample(parts, registries, "storys", 0); }), {"'storys'", "did you mean 'stories'?"});
+}
+
+TEST(Inspect, PatchesShowThePositionThatTheModelReads) {
+  const Registries registries;
+  const auto parts = Parts::build(tiny_config("x"), registries);
+  const auto inspected = inspect_sample(parts, registries, "four_rooms", 1);
+  const auto patches = [&](const std::string& patch_position) {
+    std::vector<std::string> shown;
+    for (const auto& row : token_table(inspected.batch, *inspected.schema, *parts.tokenizer, patch_position))
+      if (row.modality == "image" && row.timestep == 0) shown.push_back(row.patch);
+    return shown;
+  };
+  const auto numbers = patches("vit"), buckets = patches("paper");
+  ASSERT_EQ(numbers.size(), 16U);
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    EXPECT_EQ(numbers[i], std::to_string(i));
+    const auto comma = buckets[i].find(',');
+    ASSERT_NE(comma, std::string::npos);
+    EXPECT_EQ(std::stoul(buckets[i].substr(0, comma)) / 32, i / 4) << "four rows share 128 buckets";
+    EXPECT_EQ(std::stoul(buckets[i].substr(comma + 1)) / 32, i % 4);
+  }
+  EXPECT_EQ(patches("none"), std::vector<std::string>(16));
+}
+
+TEST(Inspect, CellsShowAllTheirIdsAndTargetsMeanTheirField) {
+  const Tokenizer tokenizer(Vocabulary({.text_size = 2000, .num_discrete = 1024, .discrete_range = DiscreteRange::kPaper}), {});
+  const Sequencer sequencer(tokenizer.vocabulary(), {});
+  const auto schema = std::make_shared<const Schema>(
+      Schema{{{.name = "grid", .modality = Modality::kDiscrete, .shape = {2, 3}, .cells = true, .num_values = {4, 4, 4}},
+              {.name = "move", .modality = Modality::kDiscrete, .role = Role::kAction, .num_values = {4}},
+              {.name = "push", .modality = Modality::kContinuous, .role = Role::kAction}}});
+  const Episode episode{.fields = {{at::tensor({0, 1, 2, 3, 2, 1}, at::kLong).view({1, 2, 3}), {}},
+                                   {at::tensor({3}, at::kLong), {}},
+                                   {at::tensor({0.5}, at::kFloat), {}}},
+                        .num_steps = 1};
+  const std::vector<std::vector<Sample>> samples{{{schema, tokenizer.tokenize(*schema, episode)}}};
+  const auto rows = token_table(sequencer.lay_out(samples, 8, 1), *schema, tokenizer);
+  ASSERT_EQ(rows.size(), 5U);
+  EXPECT_EQ(rows[0].ids.size(), 3U);
+  EXPECT_EQ(rows[0].value, "0,1,2");
+  EXPECT_EQ(rows[1].value, "3,2,1");
+  EXPECT_EQ(rows[2].value, "separator");
+  EXPECT_EQ(rows[2].target, 3) << "an id that text has too";
+  EXPECT_EQ(rows[2].target_value, "3");
+  EXPECT_EQ(rows[3].target_value.substr(0, 3), "0.5");
+  EXPECT_EQ(rows[4].target, -1);
 }
 
 }  // namespace

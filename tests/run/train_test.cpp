@@ -58,6 +58,16 @@ TEST(Train, ResumingWithoutACheckpointStartsAtStepZeroAndWritesEveryStepOnce) {
   }
 }
 
+// What a kill leaves between the rename of the first checkpoint and its link.
+TEST(Train, ACheckpointWithoutItsLinkIsResumedFrom) {
+  const Registries registries;
+  const TemporaryFolder folder;
+  train(tiny_config(folder / "run", {"train.steps=1"}), registries, false);
+  fs::remove(folder / "run/checkpoints/latest");
+  EXPECT_EQ(train(tiny_config(folder / "run", {"train.steps=2"}), registries, true).step, 2);
+  EXPECT_EQ(metric(folder / "run", "train/loss").size(), 2U);
+}
+
 TEST(Train, ResumingWithAnotherTokenizerIsRefused) {
   const Registries registries;
   const TemporaryFolder folder;

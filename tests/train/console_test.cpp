@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <sstream>
 
 namespace mugato {
 namespace {
@@ -82,19 +81,65 @@ std::string on_terminal(unsigned short columns, const std::function<void(std::FI
   return text;
 }
 
-TEST(Console, ABarOnATerminalIsOneLineThatRedrawsItself) {
-  const auto text = on_terminal(60, [](std::FILE* file) {
+// The lines that a terminal shows after this text, of the control sequences that a drawing is made of.
+std::vector<std::string> screen(const std::string& text) {
+  std::vector<std::string> lines(1);
+  size_t row = 0, column = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\r') column = 0;
+    else if (text[i] == '\n') lines.resize(std::max(lines.size(), ++row + 1));
+    else if (text[i] != '\033') lines[row].replace(column++, 1, 1, text[i]);
+    else if (const size_t end = text.find_first_of("AJ", i); text[end] == 'A') {
+      row -= std::stoul(text.substr(i + 2, end - i - 2));
+      i = end;
+    } else {
+      lines.resize(row + 1);
+      lines[row].resize(column);
+      i = end;
+    }
+  }
+  return lines;
+}
+
+TEST(Console, ADrawingOnATerminalReplacesTheOneBefore) {
+  const auto lines = screen(on_terminal(100, [](std::FILE* file) {
     ProgressConsole console(file, {"left", "right"});
+    console.line("resuming");
     console.step(report_of(5, 10));
+    console.line("an evaluation");
     console.step(report_of(10, 10));
-    console.line("done");
-  });
-  EXPECT_EQ(text.rfind("\r\033[K[==========          ] step 5/10", 0), 0U) << text;
-  EXPECT_NE(text.find("\r\033[K[====================] step 10/10"), std::string::npos) << text;
-  EXPECT_NE(text.find("\r\033[Kdone\r\n"), std::string::npos) << text;
-  std::istringstream parts(text);
-  for (std::string part; std::getline(parts, part, '\r');)
-    EXPECT_LT(part.size(), 60U + 3U) << "wrapped bars are not overwritten: " << part;
+    console.step(report_of(10, 10));
+  }));
+  EXPECT_EQ(lines,
+            (std::vector<std::string>{"resuming", "an evaluation",
+                                      "[====================] step 10/10  loss 2.500  2.0k tokens/s (90% useful)  left 0:00",
+                                      "left 1.250  right -", ""}));
+}
+
+TEST(Console, TheQuickStartFitsIntoEightyColumns) {
+  auto report = report_of(1250, 5000);
+  report.loss = 10.5;
+  report.domain_loss = {10.125, 10.25, 10.375, 10.5};
+  report.seconds = 1.5;
+  const auto lines = screen(on_terminal(80, [&](std::FILE* file) {
+    ProgressConsole console(file, {"four_rooms", "point_maze", "shapes_qa", "stories"});
+    console.step(report);
+  }));
+  EXPECT_EQ(lines, (std::vector<std::string>{"[==     ] step 1250/5000  loss 10.500  0.7k tokens/s (90% useful)  left 1:33:45",
+                                             "four_rooms 10.125  point_maze 10.250  shapes_qa 10.375  stories 10.500", ""}));
+  for (const auto& line : lines) EXPECT_LT(line.size(), 80U);
+}
+
+TEST(Console, NarrowTerminalsWrapBetweenDomainsAndLoseTheBarFirst) {
+  const auto lines = screen(on_terminal(40, [&](std::FILE* file) {
+    ProgressConsole console(file, {"a_domain_with_a_name", "another_domain_of_the_mixture"});
+    console.step(report_of(5, 10));
+  }));
+  ASSERT_EQ(lines.size(), 4U);
+  EXPECT_EQ(lines[0].rfind("step 5/10  loss 2.500", 0), 0U) << lines[0];
+  EXPECT_EQ(lines[1], "a_domain_with_a_name 1.250");
+  EXPECT_EQ(lines[2], "another_domain_of_the_mixture -");
+  for (const auto& line : lines) EXPECT_LT(line.size(), 40U) << "wrapped lines are not overwritten: " << line;
 }
 
 }  // namespace

@@ -10,14 +10,16 @@ namespace {
 using SignalsTest = ::testing::TestWithParam<int>;
 
 TEST_P(SignalsTest, IsRemembered) {
+  const auto before = std::signal(SIGHUP, SIG_DFL);  // the tests may run under nohup
   const StopSignal stop;
   EXPECT_FALSE(stop.requested());
   std::raise(GetParam());
   EXPECT_TRUE(stop.requested());
   EXPECT_EQ(stop.signal(), GetParam());
+  std::signal(SIGHUP, before);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, SignalsTest, ::testing::Values(SIGINT, SIGTERM, SIGUSR1));
+INSTANTIATE_TEST_SUITE_P(All, SignalsTest, ::testing::Values(SIGINT, SIGTERM, SIGUSR1, SIGHUP));
 
 TEST(Signals, TheFirstOneCounts) {
   const StopSignal stop;
@@ -38,6 +40,16 @@ TEST(Signals, HandlersAreRestoredAndTheFlagStartsAnew) {
   EXPECT_EQ(num_calls, 1);
   EXPECT_FALSE(StopSignal().requested());
   std::signal(SIGTERM, before);
+}
+
+TEST(Signals, AHangUpThatIsIgnoredStaysSo) {
+  const auto before = std::signal(SIGHUP, SIG_IGN);
+  {
+    const StopSignal stop;
+    std::raise(SIGHUP);
+    EXPECT_FALSE(stop.requested());
+  }
+  EXPECT_EQ(std::signal(SIGHUP, before), SIG_IGN);
 }
 
 TEST(Signals, OnlyOneAtATime) {

@@ -14,6 +14,22 @@ struct BenchArguments {
   std::vector<std::string> assignments;
 };
 
+constexpr const char* kFigures = R"(What is printed, of the steps that count (in brackets the keys of --json):
+  tokens/s        slots of rows a second, pads included [tokens_per_second]
+  useful          tokens a second, pads not counted [useful_tokens_per_second]
+  at the peak     memory of the process on a CPU, allocated tensors on a GPU [peak_memory_bytes]
+  system time     share of the processor time spent in the kernel, as on page faults [system_share]
+and the mean time of a step by its phases, in milliseconds and per cent [seconds_per_step, in seconds]:
+  data            waiting for the threads that make rows
+  embed           to the device, and ids and patches to vectors
+  forward         the sequence model
+  loss            head and cross-entropy, with the gradients that they make at once
+  backward        the gradients of all else
+  optimizer       clipping and the update
+  total           the sum
+On a GPU every phase waits for its kernels, so that a step takes longer than in training. In --json there are also the number
+of weights [parameters] and of steps that count [steps].)";
+
 void bench(const BenchArguments& arguments) {
   const run::Registries registries;
   const auto config = run::read_config(arguments.config, arguments.assignments);
@@ -49,7 +65,7 @@ void bench(const BenchArguments& arguments) {
 void add_bench(CLI::App& app) {
   auto* command = app.add_subcommand("bench", "Time the parts of a training step");
   auto arguments = std::make_shared<BenchArguments>();
-  command->add_option("CONFIG", arguments->config, "TOML file")->required();
+  command->add_option("CONFIG", arguments->config, "TOML file; configs/bench/small.toml is the usual workload")->required();
   command->add_option("--warmup", arguments->warmup, "steps that do not count")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -58,6 +74,7 @@ void add_bench(CLI::App& app) {
   command->add_option("--set", arguments->assignments, "change a key of the configuration")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
+  command->footer(kFigures);
   command->callback([arguments] { bench(*arguments); });
 }
 

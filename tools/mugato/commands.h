@@ -5,8 +5,8 @@
 
 namespace mugato::program {
 
-// Sets what the program returns when nothing is thrown: 0, or 130 after Ctrl-C.
-void add_train(CLI::App& app, int& exit_code);
+// `program` is how it was called. Sets what the program returns when nothing is thrown: 0, or 130 after Ctrl-C.
+void add_train(CLI::App& app, const std::string& program, int& exit_code);
 void add_eval(CLI::App& app);
 void add_rollout(CLI::App& app);
 void add_info(CLI::App& app);

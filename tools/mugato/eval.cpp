@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
+#include "load.h"
 #include "mugato/core/files.h"
 #include "mugato/env/shapes_qa.h"
 #include "mugato/run/evaluate.h"
@@ -16,14 +17,15 @@ struct EvalArguments {
   std::vector<std::string> assignments;
 };
 
-// The rows of the table: one per world of the run, with the figures that suit it.
-nlohmann::json world_json(const run::Parts& parts, const run::Registries& registries, const std::string& world,
+// The rows of the table: one per [[data]] entry from a world, with the figures that suit it.
+nlohmann::json world_json(const run::Parts& parts, const run::Registries& registries, const data::DataEntry& entry,
                           const EvalArguments& arguments) {
+  const std::string& world = entry.source;
   if (world == "stories") {
     const auto scores = run::score_stories(parts, arguments.documents);
     return {{"loss", scores.loss}, {"entropy", scores.entropy}, {"loss_over_entropy", scores.loss_over_entropy()}};
   }
-  const auto result = run::play(parts, registries, world, arguments.episodes);
+  const auto result = run::play(parts, registries, entry.domain(), arguments.episodes);
   if (world == "shapes_qa")
     return {{"accuracy", result.scores.success}, {"majority", registries.environments.build(world)->reference_scores().random}};
   return {{"normalized", result.scores.normalized}, {"success", result.scores.success},
@@ -39,13 +41,15 @@ void print_row(const std::string& world, const nlohmann::json& row) {
 }
 
 void eval(const EvalArguments& arguments) {
+  if (!arguments.out.empty()) check_writable(arguments.out);
   const run::Registries registries;
   const auto parts = run::Parts::load(arguments.run, registries, arguments.assignments);
   nlohmann::json scores;
   for (const auto& entry : parts.config.data) {
     if (entry.source != "stories" && !registries.environments.has(entry.source)) continue;
-    scores[entry.source] = world_json(parts, registries, entry.source, arguments);
-    print_row(entry.source, scores[entry.source]);
+    const auto row = world_json(parts, registries, entry, arguments);
+    scores[entry.domain()] = row;
+    print_row(entry.domain(), row);
   }
   for (const auto& [name, value] : run::held_out_losses(parts, registries, arguments.documents))
     std::printf("%-28s %.4f\n", name.c_str(), value);
@@ -66,9 +70,7 @@ void add_eval(CLI::App& app) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--out", arguments->out, "write the scores as JSON to this file");
-  command->add_option("--set", arguments->assignments, "change a key of the run: --set act.temperature=0")
-      ->type_name("KEY=VALUE")
-      ->allow_extra_args(false);
+  command->add_option("--set", arguments->assignments, settable_help())->type_name("KEY=VALUE")->allow_extra_args(false);
   command->callback([arguments] { eval(*arguments); });
 }
 

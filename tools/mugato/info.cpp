@@ -42,7 +42,7 @@ void add_info(CLI::App& app) {
   auto path = std::make_shared<std::string>();
   auto assignments = std::make_shared<std::vector<std::string>>();
   command->add_option("CONFIG|RUN", *path, "configuration file, folder of a run, or a checkpoint")->required();
-  command->add_option("--set", *assignments, "change a key of the configuration")
+  command->add_option("--set", *assignments, "change a key of the configuration; of a run, run.device")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   command->callback([path, assignments] { info(*path, *assignments); });

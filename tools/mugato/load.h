@@ -9,8 +9,18 @@ namespace mugato::program {
 
 inline run::Parts load_config_or_run(const std::string& path, const run::Registries& registries,
                                      const std::vector<std::string>& assignments) {
-  if (std::filesystem::is_directory(path)) return run::Parts::load(path, registries, assignments);
+  if (std::filesystem::is_directory(path)) {
+    auto parts = run::Parts::load(path, registries, assignments);
+    run::check_settable(assignments, {"run.device"});  // nobody acts here
+    return parts;
+  }
   return run::Parts::build(run::read_config(path, assignments), registries);
+}
+
+inline std::string settable_help() {
+  std::string all;
+  for (const auto& key : run::settable_keys()) all += (all.empty() ? "" : ", ") + key;
+  return "change a key of the run: " + all;
 }
 
 }  // namespace mugato::program

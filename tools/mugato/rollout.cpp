@@ -2,7 +2,8 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
-#include "mugato/core/error.h"
+#include "load.h"
+#include "mugato/core/files.h"
 #include "mugato/env/pictures.h"
 #include "mugato/run/evaluate.h"
 
@@ -35,6 +36,8 @@ void print_table(const std::string& world, const act::Scores& scores) {
 }
 
 void rollout(const RolloutArguments& arguments) {
+  for (const auto& path : {arguments.gif, arguments.png})
+    if (!path.empty()) check_writable(path);
   const run::Registries registries;
   const auto parts = run::Parts::load(arguments.run, registries, arguments.assignments);
   std::vector<std::vector<at::Tensor>> frames(kPictured);
@@ -64,7 +67,10 @@ void add_rollout(CLI::App& app) {
   auto* command = app.add_subcommand("rollout", "Let a trained run act in a world, and score it");
   auto arguments = std::make_shared<RolloutArguments>();
   command->add_option("RUN", arguments->run, "folder of the run, or one of its checkpoints")->required();
-  command->add_option("--env", arguments->world, "four_rooms, point_maze, shapes_qa, or a registered name")->required();
+  command
+      ->add_option("--env", arguments->world,
+                   "a world that the run was trained in: four_rooms, ..., or the name of a [[data]] entry")
+      ->required();
   command->add_option("--episodes", arguments->episodes, "how many")->check(CLI::PositiveNumber)->capture_default_str();
   command->add_option("--first-seed", arguments->first_seed, "number of the first evaluation seed")
       ->check(CLI::NonNegativeNumber)
@@ -72,9 +78,7 @@ void add_rollout(CLI::App& app) {
   command->add_option("--gif", arguments->gif, "animation of the first episodes");
   command->add_option("--png", arguments->png, "filmstrip of the first episodes");
   command->add_flag("--json", arguments->json, "print JSON instead of the table");
-  command->add_option("--set", arguments->assignments, "change a key of the run: --set act.temperature=0")
-      ->type_name("KEY=VALUE")
-      ->allow_extra_args(false);
+  command->add_option("--set", arguments->assignments, settable_help())->type_name("KEY=VALUE")->allow_extra_args(false);
   command->callback([arguments] { rollout(*arguments); });
 }
 

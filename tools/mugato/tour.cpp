@@ -1,4 +1,4 @@
-// One sample of each built-in world through every arrow of the data's way, with shapes and values.
+// One sample of each built-in world through every arrow of the data's way, then a step of all of them, with shapes and values.
 #include <cstdio>
 #include <sstream>
 
@@ -58,9 +58,33 @@ void show_batch(const run::InspectedSample& sample, Agent& agent) {
     line(sample.schema->fields[i].name, shape(batch.fields[i].tokens),
          std::to_string(batch.fields[i].valid.sum().item<int64_t>()) + " of " + std::to_string(batch.fields[i].valid.numel()) +
              " valid");
+  const at::NoGradGuard no_grad;
   const auto view = to_padded(agent.embedder(), batch);
-  std::printf("  Embedded, one field after the other (B,E,T,D), and concatenated on T and flattened: %s\n",
-              shape(view.sequence).c_str());
+  std::printf("  Embedded without positions, in the order of the timestep (B,E,T,D)\n");
+  for (size_t i = 0; i < view.fields.size(); ++i) line(view.names[i], shape(view.fields[i]), first_values(view.fields[i], 4));
+  line("all", shape(view.sequence), "concatenated on T and flattened to (B, E * sum T, D)");
+}
+
+// What the layout holds of every slot, of every patch and of every target.
+void show_layout_tensors(const TokenLayout& layout) {
+  const std::vector<std::pair<const char*, const at::Tensor*>> tensors = {
+      {"ids", &layout.ids},
+      {"document", &layout.document},
+      {"position", &layout.position},
+      {"timestep", &layout.timestep},
+      {"field", &layout.field},
+      {"local", &layout.local},
+      {"patch_index", &layout.patch_index},
+      {"patch_row", &layout.patch_row},
+      {"patch_column", &layout.patch_column},
+      {"patch_number", &layout.patch_number},
+      {"target_slots", &layout.target_slots},
+      {"targets", &layout.targets},
+  };
+  for (const auto& [name, tensor] : tensors)
+    if (tensor->numel() > 0) line(name, shape(*tensor), first_values(*tensor, 16));
+  std::printf("    (id %lld is a patch, local %lld the one position of all actions)\n",
+              static_cast<long long>(TokenLayout::kPatch), static_cast<long long>(TokenLayout::kActionPosition));
 }
 
 void show_layout(const run::InspectedSample& sample, const Tokenizer& tokenizer) {
@@ -72,7 +96,7 @@ void show_layout(const run::InspectedSample& sample, const Tokenizer& tokenizer)
   int64_t patches = 0;
   for (const auto& row : run::token_table(sample.batch, *sample.schema, tokenizer)) {
     if (row.timestep > 0) break;
-    if (row.id < 0) {
+    if (row.ids.empty()) {
       ++patches;
       continue;
     }
@@ -81,6 +105,7 @@ void show_layout(const run::InspectedSample& sample, const Tokenizer& tokenizer)
     text += " " + row.value + (row.target >= 0 ? "->" : "");
   }
   std::printf("    first timestep (-> marks slots whose next token is a target):%s\n", text.c_str());
+  show_layout_tensors(layout);
 }
 
 void show_model(const run::InspectedSample& sample, const std::shared_ptr<Agent>& agent) {
@@ -94,6 +119,62 @@ void show_model(const run::InspectedSample& sample, const std::shared_ptr<Agent>
   std::printf("  LossTerms: sum %.3f over %lld targets = %.3f nats a target (log of the vocabulary: %.3f)\n\n", terms.sums[0],
               static_cast<long long>(terms.counts[0]), terms.sums[0] / static_cast<double>(terms.counts[0]),
               std::log(static_cast<double>(agent->head().size(0))));
+}
+
+constexpr int64_t kRows = 2, kContext = 256;  // of the step that is shown
+
+// Draw n is for lane n mod L: document k of row i is draw i + k L.
+void show_row(int64_t row, const TokenLayout& layout, const data::Mixture& mixture, const std::vector<std::string>& names) {
+  int64_t number = row, end = 0;
+  std::printf("    row %lld:", static_cast<long long>(row));
+  for (const auto& span : layout.documents) {
+    if (span.row != row) continue;
+    end = span.begin + span.length;
+    std::printf(" %s [%lld,%lld)", names[mixture.draw(number).source].c_str(), static_cast<long long>(span.begin),
+                static_cast<long long>(end));
+    number += layout.rows;
+  }
+  std::printf(" pads [%lld,%lld)\n", static_cast<long long>(end), static_cast<long long>(layout.capacity));
+}
+
+data::Mixture show_mixture(const run::Parts& parts, const std::vector<std::shared_ptr<const data::Source>>& sources) {
+  std::vector<double> weights;
+  std::vector<int64_t> sizes;
+  for (const auto& entry : parts.config.data) weights.push_back(entry.weight);
+  for (const auto& source : sources) sizes.push_back(source->size());
+  data::Mixture mixture(weights, sizes, static_cast<uint64_t>(parts.config.seed));
+  std::printf("  Mixture: which episode is drawn when, by seed and number of the draw alone\n   ");
+  for (int64_t number = 0; number < 6; ++number) {
+    const auto draw = mixture.draw(number);
+    std::printf(" %lld: %s %lld;", static_cast<long long>(number), parts.config.data[draw.source].source.c_str(),
+                static_cast<long long>(draw.index));
+  }
+  std::printf(" ...\n");
+  return mixture;
+}
+
+// A global step as the trainer gets it: several documents a row, and the loss of each domain.
+void show_step(const run::Parts& parts, const run::Registries& registries) {
+  const auto sources = parts.sources(registries, data::Split::kTrain);
+  std::printf("all of them, mixed\n");
+  const auto mixture = show_mixture(parts, sources);
+  data::Loader loader(parts.config.data, sources, parts.tokenizer, parts.sequencer,
+                      {.rows = kRows, .context = kContext, .prefetch = 1, .seed = static_cast<uint64_t>(parts.config.seed)});
+  const auto step = loader.next();
+  const auto& batch = step.micro_batches.front();
+  std::printf("  Loader: %lld rows of %lld slots, packed with documents that do not see each other\n",
+              static_cast<long long>(kRows), static_cast<long long>(kContext));
+  for (int64_t row = 0; row < kRows; ++row) show_row(row, batch.layout, mixture, loader.domain_names());
+  std::printf("  MicroBatch: ids (B,S) %s, patches (U,768) %s, %lld tokens, %lld targets\n", shape(batch.layout.ids).c_str(),
+              shape(batch.patches).c_str(), static_cast<long long>(batch.layout.num_tokens()),
+              static_cast<long long>(batch.layout.num_targets()));
+  const at::NoGradGuard no_grad;
+  NextTokenObjective objective(parts.agent);
+  const auto terms = objective.loss(batch, std::vector<double>(sources.size(), 1.0));
+  std::printf("  LossTerms, divided once by the weighted number of targets:\n");
+  for (size_t d = 0; d < sources.size(); ++d)
+    std::printf("    %-12s sum %.3f over %lld targets\n", loader.domain_names()[d].c_str(), terms.sums[d],
+                static_cast<long long>(terms.counts[d]));
 }
 
 constexpr const char* kConfig = R"(
@@ -125,13 +206,14 @@ void tour(const std::string& tokenizer) {
     show_layout(sample, *parts.tokenizer);
     show_model(sample, parts.agent);
   }
+  show_step(parts, registries);
 }
 
 }  // namespace
 
 void add_tour(CLI::App& app) {
-  auto* command =
-      app.add_subcommand("tour", "Walk one sample of each built-in world from raw values to loss, printing shapes and values");
+  auto* command = app.add_subcommand(
+      "tour", "Walk one sample of each built-in world, and a step of all, from raw values to loss, printing shapes and values");
   auto tokenizer = std::make_shared<std::string>(run::TokenOptions{}.text);
   command->add_option("--tokenizer", *tokenizer, "SentencePiece model")->capture_default_str();
   command->callback([tokenizer] { tour(*tokenizer); });

@@ -56,6 +56,9 @@ void make_folders(const std::filesystem::path& path);
 // AtomicFile in one call.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
+// Throws Error when no file can be written at `path`: asked before the work whose result goes there. Leaves nothing behind.
+void check_writable(const std::filesystem::path& path);
+
 // Makes `link` point to `target` (relative to the link's folder), replacing it in one step. Throws Error when something
 // that is no link has the name.
 void point_link(const std::filesystem::path& link, const std::filesystem::path& target);

@@ -9,8 +9,8 @@ struct BenchReport {
   int64_t steps = 0;
   double tokens_per_second = 0.0;         // slots of rows, pads included
   double useful_tokens_per_second = 0.0;  // tokens that are not pads
-  // Mean seconds of a step. data: waiting for the loader; embed and forward: the two halves of the forward pass; loss: head
-  // and cross-entropy; backward and optimizer as they say (clipping is the optimizer's).
+  // Mean seconds of a step. data: waiting for the loader; embed: bytes and ids to the device and to vectors; forward: the
+  // sequence model; loss: head and cross-entropy; backward and optimizer as they say (clipping is the optimizer's).
   double data = 0.0, embed = 0.0, forward = 0.0, loss = 0.0, backward = 0.0, optimizer = 0.0;
   double step = 0.0;
   double system_share = 0.0;  // of the processor time: page faults and the like

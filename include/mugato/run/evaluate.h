@@ -9,17 +9,19 @@
 
 namespace mugato::run {
 
-// Teacher-forced loss on held-out episodes of every [[data]] entry: "loss" (weighted like training), "loss/DOMAIN" in nats a
-// target, and "accuracy/DOMAIN", the share of targets that are the most likely id.
+// Teacher-forced loss on held-out episodes of every [[data]] entry: "loss/DOMAIN" in nats a target; "accuracy/DOMAIN", the
+// share of targets that are the most likely id; and "loss", weighted like training: with the mean nll n_d and the mean number
+// of targets t_d of a document, sum_d weight_d loss_weight_d n_d / sum_d weight_d loss_weight_d t_d.
 std::map<std::string, double> held_out_losses(const Parts& parts, const Registries& registries, int64_t documents);
 
-// Plays a built-in world on evaluation seeds first, first + 1, ...
+// Plays a world on evaluation seeds first, first + 1, ... as an entry of [[data]] was trained on it: the entry of this name, or
+// the first from the world of this name. Throws Error for a world that is unknown, and for one that the run never saw.
 struct WorldScores {
   act::Scores scores;
   std::vector<act::EpisodeResult> episodes;
 };
-WorldScores play(const Parts& parts, const Registries& registries, const std::string& environment, int64_t episodes,
-                 int64_t first = 0, const act::Watcher& watcher = {});
+WorldScores play(const Parts& parts, const Registries& registries, const std::string& name, int64_t episodes, int64_t first = 0,
+                 const act::Watcher& watcher = {});
 
 // Stories on held-out documents: nats of the model and of the grammar per document.
 struct StoriesScores {

@@ -14,14 +14,16 @@ struct TokenRow {
   int64_t local = 0;  // -1: the shared position of actions
   std::string field;  // empty for separators and ends
   std::string modality;
-  int64_t id = 0;       // vocabulary id; -1 for a patch
-  std::string value;    // decoded: a piece, a bin's centre in its own units, a discrete value, a patch's mean colour
-  std::string patch;    // row and column bucket
-  int64_t target = -1;  // id that the hidden state here has to predict; -1: none (the loss mask)
+  std::vector<int64_t> ids;  // vocabulary ids: one, several of a cell, none of a patch
+  std::string value;         // decoded: a piece, a bin's centre in its own units, a discrete value, a patch's mean colour
+  std::string patch;         // the position that the model reads: "row,column" buckets, the patch's number, or nothing
+  int64_t target = -1;       // id that the hidden state here has to predict; -1: none (the loss mask)
+  std::string target_value;  // decoded by the field it is written into
 };
 
-// The tokens of row 0 of a batch whose documents have this schema.
-std::vector<TokenRow> token_table(const MicroBatch& batch, const Schema& schema, const Tokenizer& tokenizer);
+// The tokens of row 0 of a batch whose documents have this schema. `patch_position` is the embedder's option of this name.
+std::vector<TokenRow> token_table(const MicroBatch& batch, const Schema& schema, const Tokenizer& tokenizer,
+                                  const std::string& patch_position = "paper");
 
 // A sample as training would see it: the window drawn for the index-th training episode of a [[data]] entry.
 struct InspectedSample {

@@ -35,18 +35,26 @@ struct Parts {
   // Builds everything from a configuration; weights are drawn by run.seed.
   static Parts build(const RunConfig& config, const Registries& registries);
 
-  // A trained run: RUN, or one of its checkpoint folders. The newest complete checkpoint is taken, or `best`.
+  // A trained run: RUN, or one of its checkpoint folders. The newest complete checkpoint is taken. `assignments` may set what
+  // training did not fix, see settable_keys(); throws Error for another key.
   static Parts load(const std::filesystem::path& run, const Registries& registries,
                     const std::vector<std::string>& assignments = {});
 
   std::vector<std::shared_ptr<const data::Source>> sources(const Registries& registries, data::Split split) const;
 
-  // A policy for a world, with the memory that the run's windows of it had.
-  act::Policy policy(const Schema& schema, const std::string& environment, int64_t sessions) const;
+  // A policy with the memory that the windows of the [[data]] entry `domain` had; as much as the context holds for another
+  // name.
+  act::Policy policy(const Schema& schema, const std::string& domain, int64_t sessions) const;
 
   int64_t step = 0;                       // updates that made these weights
   std::filesystem::path checkpoint = {};  // where they came from
 };
+
+// The keys that may be set for a run that is trained already: its device, and how it acts.
+std::vector<std::string> settable_keys();
+
+// Throws Error for an assignment "key=value" to a key that is not in `settable`.
+void check_settable(const std::vector<std::string>& assignments, const std::vector<std::string>& settable);
 
 // Trains by a configuration into config.out; with `resume`, from its newest checkpoint. Returns false when it was stopped by
 // a signal (its number in *signal).

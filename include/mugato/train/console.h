@@ -1,4 +1,4 @@
-// The progress of a run for people: a bar that redraws itself on a terminal, plain lines elsewhere.
+// The progress of a run for people: a bar with the losses below it that redraw themselves on a terminal, plain lines elsewhere.
 #pragma once
 
 #include <chrono>
@@ -22,7 +22,13 @@ class ProgressConsole {
   void line(const std::string& text);
 
  private:
-  std::string text(const StepReport& report) const;
+  std::string total_text(const StepReport& report) const;
+  std::string speed_text(const StepReport& report) const;
+  std::vector<std::string> domain_texts() const;
+  std::string line_of(const StepReport& report) const;                  // of a plain stream
+  std::vector<std::string> drawing_of(const StepReport& report) const;  // the lines on a terminal
+  void draw(const std::vector<std::string>& lines);
+  void erase();
 
   std::FILE* out_;
   bool terminal_;
@@ -31,7 +37,7 @@ class ProgressConsole {
   std::chrono::steady_clock::time_point last_ = {};
   std::vector<double> smooth_loss_;  // per domain, over about twenty steps
   double smooth_total_ = 0.0, smooth_seconds_ = 0.0, slots_ = 0.0, tokens_ = 0.0;
-  bool bar_shown_ = false;
+  size_t num_shown_ = 0;  // lines of the drawing on the terminal
 };
 
 // "1:02:03", "4:05"

@@ -1,4 +1,4 @@
-// Asked to stop: SIGINT, SIGTERM and SIGUSR1 set a flag that the training loop reads between steps.
+// Asked to stop: SIGINT, SIGTERM, SIGUSR1 and SIGHUP set a flag that the training loop reads between steps.
 #pragma once
 
 #include <array>
@@ -7,7 +7,7 @@
 namespace mugato {
 
 // Handles the signals while it lives and restores their handlers after. One at a time (TORCH_CHECK). A second SIGINT ends the
-// program as it would without this class.
+// program as it would without this class. A SIGHUP that is ignored, as under nohup, stays so.
 class StopSignal {
  public:
   StopSignal();
@@ -19,7 +19,7 @@ class StopSignal {
   int signal() const;  // the first that came, 0 when none did
 
  private:
-  std::array<struct sigaction, 3> previous_;
+  std::array<struct sigaction, 4> previous_;
 };
 
 }  // namespace mugato
