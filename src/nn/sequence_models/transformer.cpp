@@ -88,7 +88,10 @@ Transformer::Transformer(const SequenceModelOptions& options) : options_(options
         "the heads share the width evenly");
   if (options.activation != "gelu" && options.activation != "gelu_tanh" && options.activation != "geglu")
     throw Error("model.activation is '" + options.activation + "'", "choose gelu, gelu_tanh or geglu");
-  if (options.activation == "geglu" && options.geglu_split && options.ffn_width % 2 != 0)
+  if (options.geglu_split && options.activation != "geglu")
+    throw Error("model.geglu_split is true, and model.activation is '" + options.activation + "'",
+                "only geglu has a value and a gate: set model.activation=geglu or model.geglu_split=false");
+  if (options.geglu_split && options.ffn_width % 2 != 0)
     throw Error("model.ffn_width " + std::to_string(options.ffn_width) + " is odd",
                 "value and gate share it: take an even one");
   if (options.global_positions)
@@ -100,6 +103,10 @@ Transformer::Transformer(const SequenceModelOptions& options) : options_(options
 }
 
 std::unique_ptr<SequenceCache> Transformer::make_cache(int64_t rows, int64_t capacity) {
+  if (positions_.defined() && capacity > options_.context)
+    throw Error(
+        "a cache of " + std::to_string(capacity) + " tokens, and learned positions for " + std::to_string(options_.context),
+        "ask for at most the context that the model was built with, or train with a larger train.context");
   return std::make_unique<Cache>(options_, rows, capacity, norm_weight_.options().requires_grad(false));
 }
 
@@ -156,6 +163,9 @@ at::Tensor Transformer::forward(const SequenceInput& input, SequenceCache* cache
   auto* own_cache = dynamic_cast<Cache*>(cache);
   TORCH_CHECK(!cache || own_cache, "a cache of another model");
   TORCH_CHECK(!cache || !at::GradMode::is_enabled(), "a cached pass has no gradients");
+  if (input.after_block && options_.blocks == 0)
+    throw Error("a hook is to be called after each block, and the transformer has no blocks",
+                "set model.blocks to 1 or more, or leave the hook out");
   auto x = input.x;
   if (positions_.defined()) {
     const auto& position = input.layout.position;
