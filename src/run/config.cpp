@@ -12,20 +12,18 @@ struct Preset {
   int64_t blocks, heads, width, ffn_width;
   const char* activation;
   bool global_positions, tied_head;
-  double init_std;
 };
 
 const std::map<std::string, Preset>& presets() {
-  // Blocks, heads, width and feed-forward size of paper C.1, table 5; the paper's GEGLU at full width, head not tied. A tied
-  // head makes logits of the table, which starts small for it.
+  // Blocks, heads, width and feed-forward size of paper C.1, table 5; the paper's GEGLU at full width, head not tied.
   static const std::map<std::string, Preset> all = {
-      {"gato-79m", {8, 24, 768, 3072, "geglu", false, false, 1.0}},
-      {"gato-364m", {12, 12, 1536, 6144, "geglu", false, false, 1.0}},
-      {"gato-1.2b", {24, 16, 2048, 8192, "geglu", false, false, 1.0}},
-      {"gpt2-124m", {12, 12, 768, 3072, "gelu_tanh", true, true, 0.02}},
-      {"tiny", {2, 2, 64, 128, "geglu", false, false, 1.0}},
-      {"small", {3, 8, 128, 256, "geglu", false, false, 1.0}},
-      {"medium", {6, 8, 256, 512, "geglu", false, false, 1.0}},
+      {"gato-79m", {8, 24, 768, 3072, "geglu", false, false}},
+      {"gato-364m", {12, 12, 1536, 6144, "geglu", false, false}},
+      {"gato-1.2b", {24, 16, 2048, 8192, "geglu", false, false}},
+      {"gpt2-124m", {12, 12, 768, 3072, "gelu_tanh", true, true}},
+      {"tiny", {2, 2, 64, 128, "geglu", false, false}},
+      {"small", {3, 8, 128, 256, "geglu", false, false}},
+      {"medium", {6, 8, 256, 512, "geglu", false, false}},
   };
   return all;
 }
@@ -67,8 +65,8 @@ void declare(KeyTable& keys, ModelOptions& model) {
            one_of({"paper", "vit", "none"}));
   keys.add("model.local_position", &embedder.local_position, "paper: learned within the timestep, actions share one",
            one_of({"paper", "none"}));
-  keys.add("model.init_std", &embedder.init_std, "standard deviation of embeddings at the start; with a tied head 0.02",
-           positive());
+  keys.add("model.init_std", &model.agent.init_std,
+           "standard deviation of embeddings at the start; 0: 1, or 0.02 where they are the head, too", at_least(0));
 }
 
 void check(const RunConfig& config, const std::string& origin) {
@@ -101,8 +99,7 @@ std::vector<std::string> preset_assignments(const std::string& name) {
           "model.ffn_width=" + std::to_string(p.ffn_width),
           std::string("model.activation=") + p.activation,
           std::string("model.global_positions=") + flag(p.global_positions),
-          std::string("model.tied_head=") + flag(p.tied_head),
-          "model.init_std=" + std::to_string(p.init_std)};
+          std::string("model.tied_head=") + flag(p.tied_head)};
 }
 
 KeyTable keys_of(RunConfig& config) {

@@ -14,7 +14,8 @@ inline constexpr int64_t kTestContext = 128;
 inline AgentOptions small_agent_options() {
   AgentOptions options;
   options.sequence = {.width = 16, .blocks = 2, .heads = 2, .ffn_width = 24, .context = kTestContext};
-  options.embedder = {.vocabulary = small_vocabulary().size(), .patch_channels = 64, .patch_stride = 8, .init_std = 0.02};
+  options.embedder = {.vocabulary = small_vocabulary().size(), .patch_channels = 64, .patch_stride = 8};
+  options.init_std = 0.02;
   return options;
 }
 
