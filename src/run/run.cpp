@@ -17,9 +17,19 @@ at::Device pick_device(const std::string& name) {
   return name == "cpu" || !has_cuda ? at::kCPU : at::kCUDA;
 }
 
+// Without a tokenizer and a size, the ids that discrete values share in the paper's range are kept free.
+int64_t text_size(const TokenOptions& options, const TextTokenizer* text) {
+  if (!text) return options.text_size > 0 ? options.text_size : options.num_discrete;
+  if (options.text_size > 0 && options.text_size != text->size())
+    throw Error("tokens.text_size is " + std::to_string(options.text_size) + ", and the text tokenizer has " +
+                    std::to_string(text->size()) + " pieces",
+                "the gato presets ask for the paper's 32000: take such a tokenizer, or go by yours: --set tokens.text_size=0");
+  return text->size();
+}
+
 Vocabulary make_vocabulary(const TokenOptions& options, const TextTokenizer* text) {
   return Vocabulary({
-      .text_size = text ? text->size() : options.num_discrete,  // the ids of no text tokenizer are kept free
+      .text_size = text_size(options, text),
       .num_continuous = options.num_continuous,
       .num_discrete = options.num_discrete,
       .discrete_range = options.discrete_range == "paper" ? DiscreteRange::kPaper : DiscreteRange::kSeparate,

@@ -120,6 +120,31 @@ TEST(Parts, WithoutATextTokenizerTextIsAnErrorThatSaysWhatToSet) {
                   {"no text tokenizer", "\nhint: set tokens.text"});
 }
 
+TEST(Parts, TextHasTheIdsOfItsTokenizerOrAsManyAsAreAskedFor) {
+  const Registries registries;
+  const auto text_ids = [&](const std::vector<std::string>& assignments) {
+    return Parts::build(tiny_config("x", assignments), registries).tokenizer->vocabulary().text().size;
+  };
+  const int64_t pieces = text_ids({});
+  EXPECT_EQ(text_ids({"tokens.text_size=" + std::to_string(pieces)}), pieces);
+  EXPECT_EQ(text_ids({"tokens.text=", "tokens.text_size=32000"}), 32000);
+  EXPECT_EQ(text_ids({"tokens.text=", "tokens.num_discrete=99"}), 99) << "without either, the paper's shared range stays free";
+}
+
+TEST(Parts, APresetOfThePaperWithASmallTokenizerIsAnErrorWithTheWayOut) {
+  const Registries registries;
+  const std::vector<std::string> sizes{"model.preset=gato-79m", "model.blocks=1", "model.heads=2", "model.ffn_width=32"};
+  const auto with = [&](const std::string& assignment) {
+    auto all = sizes;
+    all.push_back(assignment);
+    return Parts::build(tiny_config("x", all), registries);
+  };
+  const int64_t pieces = with("tokens.text_size=0").text->size();
+  expect_mentions(
+      message_of([&] { with("run.seed=1"); }),
+      {"tokens.text_size is 32000", "has " + std::to_string(pieces) + " pieces", "\nhint: ", "--set tokens.text_size=0"});
+}
+
 TEST(Inspect, ATableHasEveryTokenOfTheSample) {
   const Registries registries;
   const auto parts = Parts::build(tiny_config("x"), registries);
