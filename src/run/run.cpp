@@ -36,17 +36,24 @@ Vocabulary make_vocabulary(const TokenOptions& options, const TextTokenizer* tex
   });
 }
 
-Parts assemble(const RunConfig& config, std::shared_ptr<const TextTokenizer> text, const Registries& registries) {
+std::shared_ptr<const TextTokenizer> load_text(const TokenOptions& options) {
+  if (options.text.empty()) return nullptr;
+  return text::load_sentencepiece(options.text);
+}
+
+Parts assemble(const RunConfig& config, std::shared_ptr<const TextTokenizer> text, const Registries& registries,
+               at::Device device) {
   Parts parts{.config = config, .text = std::move(text)};
   const auto vocabulary = make_vocabulary(config.tokens, parts.text.get());
   parts.tokenizer = std::make_shared<Tokenizer>(vocabulary, parts.text);
   parts.sequencer = std::make_shared<Sequencer>(vocabulary, config.loss);
-  parts.device = pick_device(config.device);
+  parts.device = device;
   at::manual_seed(static_cast<uint64_t>(config.seed));
   auto options = config.model.agent;
   options.embedder.vocabulary = vocabulary.size();
+  if (device.is_meta()) options.sequence.device = device;
   parts.agent = make_agent(options, registries.sequence_models);
-  parts.agent->to(parts.device);
+  if (!device.is_meta()) parts.agent->to(device);  // drawn on the CPU, so that a seed means the same weights everywhere
   return parts;
 }
 
@@ -61,9 +68,11 @@ fs::path find_checkpoint(const fs::path& run) {
 }  // namespace
 
 Parts Parts::build(const RunConfig& config, const Registries& registries) {
-  std::shared_ptr<const TextTokenizer> text;
-  if (!config.tokens.text.empty()) text = text::load_sentencepiece(config.tokens.text);
-  return assemble(config, std::move(text), registries);
+  return assemble(config, load_text(config.tokens), registries, pick_device(config.device));
+}
+
+Parts Parts::shapes(const RunConfig& config, const Registries& registries) {
+  return assemble(config, load_text(config.tokens), registries, at::kMeta);
 }
 
 Parts Parts::load(const fs::path& run, const Registries& registries, const std::vector<std::string>& assignments) {
@@ -73,7 +82,7 @@ Parts Parts::load(const fs::path& run, const Registries& registries, const std::
   std::shared_ptr<const TextTokenizer> text;
   if (const auto path = checkpoint / "tokenizer.model"; fs::exists(path))
     text = text::parse_sentencepiece(read_file(path), path.string());
-  auto parts = assemble(config, std::move(text), registries);
+  auto parts = assemble(config, std::move(text), registries, pick_device(config.device));
   parts.step = CheckpointStore::load(checkpoint, *parts.agent, nullptr).step;
   parts.checkpoint = checkpoint;
   parts.agent->eval();

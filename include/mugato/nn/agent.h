@@ -12,7 +12,7 @@ namespace mugato {
 struct AgentOptions {
   std::string trunk = "transformer";  // a name of the SequenceModelRegistry
   SequenceModelOptions sequence;
-  EmbedderOptions embedder;  // width and context are those of `sequence`, init_std is below; see make_agent
+  EmbedderOptions embedder;  // width, context, device are those of `sequence`, init_std is below; see make_agent
   bool tied_head = false;    // the head is the embedder's table
   double init_std = 0.0;     // of embeddings at the start; 0: 1, or kHeadStd where they are the head, too
 };

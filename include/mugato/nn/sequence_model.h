@@ -44,6 +44,7 @@ struct SequenceModelOptions {
   int64_t context = 1024;         // longest document
   bool global_positions = false;  // learned positions in the document, as GPT-2 has them
   double position_std = 0.3;      // standard deviation of those at the start
+  at::Device device = at::kCPU;   // where parameters are made; kMeta: shapes without memory, to count them
 };
 
 class SequenceModel : public torch::nn::Module {

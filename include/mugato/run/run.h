@@ -35,6 +35,9 @@ struct Parts {
   // Builds everything from a configuration; weights are drawn by run.seed.
   static Parts build(const RunConfig& config, const Registries& registries);
 
+  // The same with parameters that have a shape and no memory: counts even the largest preset in no time.
+  static Parts shapes(const RunConfig& config, const Registries& registries);
+
   // A trained run: RUN, or one of its checkpoint folders. The newest complete checkpoint is taken, or `best`.
   static Parts load(const std::filesystem::path& run, const Registries& registries,
                     const std::vector<std::string>& assignments = {});
