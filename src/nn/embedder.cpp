@@ -9,14 +9,20 @@ namespace {
 
 constexpr int64_t kGroups = 32;
 
-at::Tensor normal(at::IntArrayRef shape, double std) { return at::randn(shape) * std; }
+// Parameters at the start, where the options say.
+struct Start {
+  at::TensorOptions device;
+  at::Tensor normal(at::IntArrayRef shape, double std) const { return at::randn(shape, device) * std; }
+  at::Tensor zeros(int64_t size) const { return at::zeros({size}, device); }
+  at::Tensor ones(int64_t size) const { return at::ones({size}, device); }
 
-// He initialisation for a convolution (out, in, k, k) or a projection (out, in).
-at::Tensor fan_in(at::IntArrayRef shape, double gain) {
-  int64_t fan = 1;
-  for (const int64_t size : shape.slice(1)) fan *= size;
-  return normal(shape, gain / std::sqrt(static_cast<double>(fan)));
-}
+  // He initialisation for a convolution (out, in, k, k) or a projection (out, in).
+  at::Tensor fan_in(at::IntArrayRef shape, double gain) const {
+    int64_t fan = 1;
+    for (const int64_t size : shape.slice(1)) fan *= size;
+    return normal(shape, gain / std::sqrt(static_cast<double>(fan)));
+  }
+};
 
 }  // namespace
 
@@ -26,20 +32,21 @@ PatchEmbedder::PatchEmbedder(const EmbedderOptions& options) : stride_(options.p
     throw Error("model.patch_channels is " + std::to_string(channels),
                 "the block's GroupNorm has 32 groups: take a multiple of 32");
   if (kPatchSize % stride_ != 0) throw Error("model.patch_stride is " + std::to_string(stride_), "it has to divide 16");
+  const Start start{options.device};
   const auto parameter = [&](const char* name, at::Tensor value) { return register_parameter(name, std::move(value)); };
-  stem_weight_ = parameter("stem_weight", fan_in({channels, 3, stride_, stride_}, 4.0));  // pixels are in [-1/4, 1/4]
-  stem_bias_ = parameter("stem_bias", at::zeros({channels}));
-  norm1_weight_ = parameter("norm1_weight", at::ones({channels}));
-  norm1_bias_ = parameter("norm1_bias", at::zeros({channels}));
-  conv1_weight_ = parameter("conv1_weight", fan_in({channels, channels, 3, 3}, std::sqrt(2.0)));
-  conv1_bias_ = parameter("conv1_bias", at::zeros({channels}));
-  norm2_weight_ = parameter("norm2_weight", at::ones({channels}));
-  norm2_bias_ = parameter("norm2_bias", at::zeros({channels}));
-  conv2_weight_ = parameter("conv2_weight", fan_in({channels, channels, 3, 3}, std::sqrt(2.0)));
-  conv2_bias_ = parameter("conv2_bias", at::zeros({channels}));
+  stem_weight_ = parameter("stem_weight", start.fan_in({channels, 3, stride_, stride_}, 4.0));  // pixels are in [-1/4, 1/4]
+  stem_bias_ = parameter("stem_bias", start.zeros(channels));
+  norm1_weight_ = parameter("norm1_weight", start.ones(channels));
+  norm1_bias_ = parameter("norm1_bias", start.zeros(channels));
+  conv1_weight_ = parameter("conv1_weight", start.fan_in({channels, channels, 3, 3}, std::sqrt(2.0)));
+  conv1_bias_ = parameter("conv1_bias", start.zeros(channels));
+  norm2_weight_ = parameter("norm2_weight", start.ones(channels));
+  norm2_bias_ = parameter("norm2_bias", start.zeros(channels));
+  conv2_weight_ = parameter("conv2_weight", start.fan_in({channels, channels, 3, 3}, std::sqrt(2.0)));
+  conv2_bias_ = parameter("conv2_bias", start.zeros(channels));
   // The block's output has a size of about one per element; the projection brings it to the scale of the other embeddings.
-  project_weight_ = parameter("project_weight", fan_in({options.width, channels * side * side}, options.init_std));
-  project_bias_ = parameter("project_bias", at::zeros({options.width}));
+  project_weight_ = parameter("project_weight", start.fan_in({options.width, channels * side * side}, options.init_std));
+  project_bias_ = parameter("project_bias", start.zeros(options.width));
 }
 
 at::Tensor PatchEmbedder::forward(const at::Tensor& patches) {
@@ -51,19 +58,20 @@ at::Tensor PatchEmbedder::forward(const at::Tensor& patches) {
 }
 
 Embedder::Embedder(const EmbedderOptions& options) : options_(options) {
+  const Start start{options.device};
   const double std = options.init_std, position_std = kPositionScale * std;
-  table_ = register_parameter("table", normal({options.vocabulary, options.width}, std));
+  table_ = register_parameter("table", start.normal({options.vocabulary, options.width}, std));
   patch_ = register_module("patch", std::make_shared<PatchEmbedder>(options));
   if (options.patch_position == "paper") {
-    patch_row_ = register_parameter("patch_row", normal({kPatchPositionBuckets, options.width}, position_std));
-    patch_column_ = register_parameter("patch_column", normal({kPatchPositionBuckets, options.width}, position_std));
+    patch_row_ = register_parameter("patch_row", start.normal({kPatchPositionBuckets, options.width}, position_std));
+    patch_column_ = register_parameter("patch_column", start.normal({kPatchPositionBuckets, options.width}, position_std));
   } else if (options.patch_position == "vit") {
-    patch_number_ = register_parameter("patch_number", normal({options.context, options.width}, position_std));
+    patch_number_ = register_parameter("patch_number", start.normal({options.context, options.width}, position_std));
   } else if (options.patch_position != "none") {
     throw Error("model.patch_position is '" + options.patch_position + "'", "choose paper, vit or none");
   }
   if (options.local_position == "paper")
-    local_ = register_parameter("local", normal({1 + options.context, options.width}, position_std));
+    local_ = register_parameter("local", start.normal({1 + options.context, options.width}, position_std));
   else if (options.local_position != "none")
     throw Error("model.local_position is '" + options.local_position + "'", "choose paper or none");
 }

@@ -6,7 +6,7 @@
 
 // How it works: scores of four queries at a time against sixteen keys at a time, the keys transposed once per document so that
 // one vector holds one component of sixteen keys; probabilities of four queries times values with all sums in registers. The
-// same source is compiled for three instruction sets and picked when the program runs.
+// same source is compiled for each instruction set, and the fastest is picked when the program runs.
 namespace mugato {
 namespace {
 
@@ -266,33 +266,32 @@ MUGATO_TASKS(avx512, __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,a
 #endif
 
 template <int kSize>
-Task pick_task(bool backward) {
+Task pick_task(InstructionSet set, bool backward) {
 #ifdef __x86_64__
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
-    return backward ? backward_avx512<kSize> : forward_avx512<kSize>;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    return backward ? backward_avx2<kSize> : forward_avx2<kSize>;
+  if (set == InstructionSet::kAvx512) return backward ? backward_avx512<kSize> : forward_avx512<kSize>;
+  if (set == InstructionSet::kAvx2) return backward ? backward_avx2<kSize> : forward_avx2<kSize>;
 #endif
   return backward ? backward_plain<kSize> : forward_plain<kSize>;
 }
 
-Task pick_task(int64_t size, bool backward) {
+Task pick_task(int64_t size, InstructionSet set, bool backward) {
+  TORCH_CHECK(machine_has(set), "this machine lacks the instructions");
   switch (size) {
     case 16:
-      return pick_task<16>(backward);
+      return pick_task<16>(set, backward);
     case 32:
-      return pick_task<32>(backward);
+      return pick_task<32>(set, backward);
     case 64:
-      return pick_task<64>(backward);
+      return pick_task<64>(set, backward);
     case 128:
-      return pick_task<128>(backward);
+      return pick_task<128>(set, backward);
     default:
       TORCH_CHECK(false, "no kernel for heads of ", size);
   }
 }
 
-void run(const Batch& batch, std::span<const DocumentSpan> documents, bool backward) {
-  const Task task = pick_task(batch.size, backward);
+void run(const Batch& batch, std::span<const DocumentSpan> documents, InstructionSet set, bool backward) {
+  const Task task = pick_task(batch.size, set, backward);
   const auto num_tasks = static_cast<int64_t>(documents.size()) * batch.heads;
   at::parallel_for(0, num_tasks, 1, [&](int64_t begin, int64_t end) {
     std::vector<float> scratch;
@@ -303,6 +302,28 @@ void run(const Batch& batch, std::span<const DocumentSpan> documents, bool backw
 
 }  // namespace
 
+bool machine_has(InstructionSet set) {
+  switch (set) {
+    case InstructionSet::kPlain:
+      return true;
+#ifdef __x86_64__
+    case InstructionSet::kAvx2:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case InstructionSet::kAvx512:
+      return machine_has(InstructionSet::kAvx2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+#endif
+    default:
+      return false;
+  }
+}
+
+InstructionSet fastest_instruction_set() {
+  for (const auto set : {InstructionSet::kAvx512, InstructionSet::kAvx2})
+    if (machine_has(set)) return set;
+  return InstructionSet::kPlain;
+}
+
 bool packed_attention_fits(const at::Tensor& qkv_BS3HD) {
   const int64_t size = qkv_BS3HD.size(4);
   return qkv_BS3HD.is_cpu() && qkv_BS3HD.scalar_type() == at::kFloat && qkv_BS3HD.is_contiguous() &&
@@ -310,21 +331,22 @@ bool packed_attention_fits(const at::Tensor& qkv_BS3HD) {
 }
 
 void packed_attention_forward(const at::Tensor& qkv, std::span<const DocumentSpan> documents, at::Tensor& out,
-                              at::Tensor& logsumexp) {
+                              at::Tensor& logsumexp, InstructionSet set) {
   Batch batch{.qkv = qkv.const_data_ptr<float>(), .slots = qkv.size(1), .heads = qkv.size(3), .size = qkv.size(4)};
   batch.out_to = out.data_ptr<float>();
   batch.logsumexp_to = logsumexp.data_ptr<float>();
-  run(batch, documents, false);
+  run(batch, documents, set, false);
 }
 
 void packed_attention_backward(const at::Tensor& grad_out, const at::Tensor& qkv, const at::Tensor& out,
-                               const at::Tensor& logsumexp, std::span<const DocumentSpan> documents, at::Tensor& grad_qkv) {
+                               const at::Tensor& logsumexp, std::span<const DocumentSpan> documents, at::Tensor& grad_qkv,
+                               InstructionSet set) {
   Batch batch{.qkv = qkv.const_data_ptr<float>(), .slots = qkv.size(1), .heads = qkv.size(3), .size = qkv.size(4)};
   batch.out = out.const_data_ptr<float>();
   batch.grad_out = grad_out.const_data_ptr<float>();
   batch.logsumexp = logsumexp.const_data_ptr<float>();
   batch.grad_qkv = grad_qkv.data_ptr<float>();
-  run(batch, documents, true);
+  run(batch, documents, set, true);
 }
 
 }  // namespace mugato

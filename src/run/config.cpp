@@ -12,20 +12,20 @@ struct Preset {
   int64_t blocks, heads, width, ffn_width;
   const char* activation;
   bool global_positions, tied_head;
-  double init_std;
+  double stochastic_depth;
+  int64_t text_size;
 };
 
 const std::map<std::string, Preset>& presets() {
-  // Blocks, heads, width and feed-forward size of paper C.1, table 5; the paper's GEGLU at full width, head not tied. A tied
-  // head makes logits of the table, which starts small for it.
+  // gato-*: sizes of paper C.1, table 5, GEGLU at full width, head not tied; stochastic depth of appendix D, text ids of 2.1.
   static const std::map<std::string, Preset> all = {
-      {"gato-79m", {8, 24, 768, 3072, "geglu", false, false, 1.0}},
-      {"gato-364m", {12, 12, 1536, 6144, "geglu", false, false, 1.0}},
-      {"gato-1.2b", {24, 16, 2048, 8192, "geglu", false, false, 1.0}},
-      {"gpt2-124m", {12, 12, 768, 3072, "gelu_tanh", true, true, 0.02}},
-      {"tiny", {2, 2, 64, 128, "geglu", false, false, 1.0}},
-      {"small", {3, 8, 128, 256, "geglu", false, false, 1.0}},
-      {"medium", {6, 8, 256, 512, "geglu", false, false, 1.0}},
+      {"gato-79m", {8, 24, 768, 3072, "geglu", false, false, 0.1, 32000}},
+      {"gato-364m", {12, 12, 1536, 6144, "geglu", false, false, 0.1, 32000}},
+      {"gato-1.2b", {24, 16, 2048, 8192, "geglu", false, false, 0.1, 32000}},
+      {"gpt2-124m", {12, 12, 768, 3072, "gelu_tanh", true, true, 0.0, 0}},
+      {"tiny", {2, 2, 64, 128, "geglu", false, false, 0.0, 0}},
+      {"small", {3, 8, 128, 256, "geglu", false, false, 0.0, 0}},
+      {"medium", {6, 8, 256, 512, "geglu", false, false, 0.0, 0}},
   };
   return all;
 }
@@ -33,6 +33,9 @@ const std::map<std::string, Preset>& presets() {
 void declare(KeyTable& keys, TokenOptions& tokens) {
   keys.add("tokens.text", &tokens.text,
            "SentencePiece model of the run's one text tokenizer (paper: 32000 pieces); empty: no text");
+  keys.add("tokens.text_size", &tokens.text_size,
+           "ids for text, as many as the text tokenizer has pieces; 0: whatever it has (gato presets: 32000, as the paper)",
+           range(0, 1 << 24));
   keys.add("tokens.num_continuous", &tokens.num_continuous, "bins of continuous values in [-1, 1]", range(2, 1 << 20));
   keys.add("tokens.num_discrete", &tokens.num_discrete, "ids for discrete values", range(2, 1 << 20));
   keys.add("tokens.discrete_range", &tokens.discrete_range,
@@ -67,8 +70,8 @@ void declare(KeyTable& keys, ModelOptions& model) {
            one_of({"paper", "vit", "none"}));
   keys.add("model.local_position", &embedder.local_position, "paper: learned within the timestep, actions share one",
            one_of({"paper", "none"}));
-  keys.add("model.init_std", &embedder.init_std, "standard deviation of embeddings at the start; with a tied head 0.02",
-           positive());
+  keys.add("model.init_std", &model.agent.init_std,
+           "standard deviation of embeddings at the start; 0: 1, or 0.02 where they are the head, too", at_least(0));
 }
 
 void check(const RunConfig& config, const std::string& origin) {
@@ -102,7 +105,8 @@ std::vector<std::string> preset_assignments(const std::string& name) {
           std::string("model.activation=") + p.activation,
           std::string("model.global_positions=") + flag(p.global_positions),
           std::string("model.tied_head=") + flag(p.tied_head),
-          "model.init_std=" + std::to_string(p.init_std)};
+          "model.stochastic_depth=" + std::to_string(p.stochastic_depth),
+          "tokens.text_size=" + std::to_string(p.text_size)};
 }
 
 KeyTable keys_of(RunConfig& config) {

@@ -17,26 +17,43 @@ at::Device pick_device(const std::string& name) {
   return name == "cpu" || !has_cuda ? at::kCPU : at::kCUDA;
 }
 
+// Without a tokenizer and a size, the ids that discrete values share in the paper's range are kept free.
+int64_t text_size(const TokenOptions& options, const TextTokenizer* text) {
+  if (!text) return options.text_size > 0 ? options.text_size : options.num_discrete;
+  if (options.text_size > 0 && options.text_size != text->size())
+    throw Error("tokens.text_size is " + std::to_string(options.text_size) + ", and the text tokenizer has " +
+                    std::to_string(text->size()) + " pieces",
+                "the gato presets ask for the paper's 32000: take such a tokenizer, or go by yours: --set tokens.text_size=0");
+  return text->size();
+}
+
 Vocabulary make_vocabulary(const TokenOptions& options, const TextTokenizer* text) {
   return Vocabulary({
-      .text_size = text ? text->size() : options.num_discrete,  // the ids of no text tokenizer are kept free
+      .text_size = text_size(options, text),
       .num_continuous = options.num_continuous,
       .num_discrete = options.num_discrete,
       .discrete_range = options.discrete_range == "paper" ? DiscreteRange::kPaper : DiscreteRange::kSeparate,
   });
 }
 
-Parts assemble(const RunConfig& config, std::shared_ptr<const TextTokenizer> text, const Registries& registries) {
+std::shared_ptr<const TextTokenizer> load_text(const TokenOptions& options) {
+  if (options.text.empty()) return nullptr;
+  return text::load_sentencepiece(options.text);
+}
+
+Parts assemble(const RunConfig& config, std::shared_ptr<const TextTokenizer> text, const Registries& registries,
+               at::Device device) {
   Parts parts{.config = config, .text = std::move(text)};
   const auto vocabulary = make_vocabulary(config.tokens, parts.text.get());
   parts.tokenizer = std::make_shared<Tokenizer>(vocabulary, parts.text);
   parts.sequencer = std::make_shared<Sequencer>(vocabulary, config.loss);
-  parts.device = pick_device(config.device);
+  parts.device = device;
   at::manual_seed(static_cast<uint64_t>(config.seed));
   auto options = config.model.agent;
   options.embedder.vocabulary = vocabulary.size();
+  if (device.is_meta()) options.sequence.device = device;
   parts.agent = make_agent(options, registries.sequence_models);
-  parts.agent->to(parts.device);
+  if (!device.is_meta()) parts.agent->to(device);  // drawn on the CPU, so that a seed means the same weights everywhere
   return parts;
 }
 
@@ -63,9 +80,11 @@ void check_settable(const std::vector<std::string>& assignments, const std::vect
 }
 
 Parts Parts::build(const RunConfig& config, const Registries& registries) {
-  std::shared_ptr<const TextTokenizer> text;
-  if (!config.tokens.text.empty()) text = text::load_sentencepiece(config.tokens.text);
-  return assemble(config, std::move(text), registries);
+  return assemble(config, load_text(config.tokens), registries, pick_device(config.device));
+}
+
+Parts Parts::shapes(const RunConfig& config, const Registries& registries) {
+  return assemble(config, load_text(config.tokens), registries, at::kMeta);
 }
 
 Parts Parts::load(const fs::path& run, const Registries& registries, const std::vector<std::string>& assignments) {
@@ -76,7 +95,7 @@ Parts Parts::load(const fs::path& run, const Registries& registries, const std::
   std::shared_ptr<const TextTokenizer> text;
   if (const auto path = checkpoint / "tokenizer.model"; fs::exists(path))
     text = text::parse_sentencepiece(read_file(path), path.string());
-  auto parts = assemble(config, std::move(text), registries);
+  auto parts = assemble(config, std::move(text), registries, pick_device(config.device));
   parts.step = CheckpointStore::load(checkpoint, *parts.agent, nullptr).step;
   parts.checkpoint = checkpoint;
   parts.agent->eval();

@@ -26,7 +26,7 @@ struct Acting {
     options.embedder.vocabulary = vocabulary.size();
     options.embedder.patch_channels = 32;
     options.embedder.patch_stride = 8;
-    options.embedder.init_std = 0.5;  // so that what is read makes a difference
+    options.init_std = 0.5;  // so that what is read makes a difference
     agent = make_agent(options, registry);
     agent->eval();
   }

@@ -5,6 +5,7 @@
 
 #include "nn/closeness.h"
 #include "nn/random_batches.h"
+#include "src/nn/packed_attention_cpu.h"
 
 namespace mugato {
 namespace {
@@ -76,6 +77,101 @@ TEST_P(Attention, EqualsTheFormulaForwardAndBackward) {
     (plain * weights).sum().backward();
     expect_close(qkv.grad(), same.grad(), "gradient");
     if (seed < 3) expect_close(plain, by_hand(qkv.detach(), layout), "reference");
+  }
+}
+
+// The kernel that training on a CPU uses, for each instruction set of this machine and each size of a head that it takes.
+struct KernelCase {
+  InstructionSet set;
+  int64_t size;
+};
+
+std::string name_of(const KernelCase& c) {
+  static constexpr std::array kNames{"plain", "avx2", "avx512"};
+  return std::string(kNames[static_cast<size_t>(c.set)]) + "_heads_of_" + std::to_string(c.size);
+}
+
+void PrintTo(const KernelCase& c, std::ostream* out) { *out << name_of(c); }
+
+std::vector<KernelCase> kernel_cases() {
+  std::vector<KernelCase> all;
+  for (const auto set : {InstructionSet::kPlain, InstructionSet::kAvx2, InstructionSet::kAvx512})
+    for (const int64_t size : {16, 32, 64, 128})
+      if (machine_has(set)) all.push_back({set, size});
+  return all;
+}
+
+// Documents of one token, of whole vectors of keys and one more or less, and of hundreds of tokens; full rows, an empty one,
+// and rows with pads behind.
+TokenLayout long_and_short() {
+  return layout_of({{300, 1, 17}, {2, 64, 63, 129}, {130, 200}, {}, {16, 15, 5, 4, 3, 31, 33}}, 330);
+}
+
+at::Tensor of_documents(const TokenLayout& layout) { return layout.document >= 0; }  // (B,S)
+
+// Rows (B,S,...) whose pads hold what no result can survive.
+at::Tensor poison_pads(const at::Tensor& x, const TokenLayout& layout) {
+  auto poisoned = x.clone();
+  poisoned.index_put_({of_documents(layout).logical_not()}, at::full({}, std::nan(""), x.options()));
+  return poisoned;
+}
+
+class PackedKernel : public ::testing::TestWithParam<KernelCase> {
+ protected:
+  // Components of queries with a standard deviation of `sharpness`; that of the scores is the same.
+  void expect_formula(double sharpness) {
+    at::manual_seed(4);
+    const auto layout = long_and_short();
+    const int64_t heads = 3, size = GetParam().size;
+    auto qkv = at::randn({layout.rows, layout.capacity, 3, heads, size});
+    qkv.select(2, 0).mul_(sharpness);
+    const auto grad_out = at::randn({layout.rows, layout.capacity, heads, size});
+
+    auto exact = qkv.to(at::kDouble).requires_grad_();
+    const auto expected = document_attention_reference(exact, layout.documents);
+    expected.backward(grad_out.to(at::kDouble));
+
+    const auto rows = poison_pads(qkv, layout), grad_rows = poison_pads(grad_out, layout);
+    auto out = at::zeros_like(grad_out), logsumexp = at::empty({layout.rows, layout.capacity, heads}),
+         grad = at::zeros_like(qkv);
+    packed_attention_forward(rows, layout.documents, out, logsumexp, GetParam().set);
+    packed_attention_backward(grad_rows, rows, out, logsumexp, layout.documents, grad, GetParam().set);
+
+    // A score is rounded in proportion to its size, and its error is that of the probability's logarithm.
+    const double factor = 64.0 * std::max(1.0, sharpness);
+    expect_close(out, expected, "output", factor);
+    // A score's gradient is a difference of two sums of D products; where they cancel, their rounding is what stays.
+    const double of_gradient = 32.0 * std::sqrt(static_cast<double>(size)) * std::max(1.0, sharpness);
+    for (const int64_t part : {0, 1, 2})
+      expect_close(grad.select(2, part), exact.grad().select(2, part), "gradient of part " + std::to_string(part), of_gradient);
+    const auto pads = of_documents(layout).logical_not();
+    EXPECT_EQ(out.index({pads}).count_nonzero().item<int64_t>(), 0);
+    EXPECT_EQ(grad.index({pads}).count_nonzero().item<int64_t>(), 0);
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Machine, PackedKernel, ::testing::ValuesIn(kernel_cases()),
+                         [](const auto& test) { return name_of(test.param); });
+
+TEST_P(PackedKernel, EqualsTheFormulaForwardAndBackward) { expect_formula(1.0); }
+
+// Scores hundreds apart: all but one probability underflow.
+TEST_P(PackedKernel, EqualsTheFormulaWhereAttentionIsSharp) { expect_formula(100.0); }
+
+TEST(PackedKernelChoice, IsTheOneThatAttentionCallsAndTheFastestByDefault) {
+  at::manual_seed(5);
+  const auto layout = long_and_short();
+  for (const int64_t size : {16, 32, 64, 128}) {
+    const auto qkv = at::randn({layout.rows, layout.capacity, 3, 2, size}).requires_grad_();
+    const auto out = document_attention(qkv, layout.documents, 0.0);
+    const auto grad_out = at::randn({layout.rows, 2, layout.capacity, size}).transpose(1, 2);  // of other strides
+    out.backward(grad_out);
+    auto same = at::zeros_like(out.detach()), logsumexp = at::empty({layout.rows, layout.capacity, 2});
+    auto grad = at::zeros_like(qkv.detach());
+    packed_attention_forward(qkv.detach(), layout.documents, same, logsumexp, kernel_cases().back().set);
+    packed_attention_backward(grad_out.contiguous(), qkv.detach(), same, logsumexp, layout.documents, grad,
+                              kernel_cases().back().set);
+    EXPECT_TRUE(at::equal(out, same)) << size;
+    EXPECT_TRUE(at::equal(qkv.grad(), grad)) << size;
   }
 }
 

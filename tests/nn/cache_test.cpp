@@ -19,10 +19,11 @@ using ::testing::ThrowsMessage;
 class Cached : public ::testing::TestWithParam<Features> {
  protected:
   SequenceModel& trunk() { return agent_->trunk(); }
-  const std::shared_ptr<Agent> agent_ = make_small_agent(GetParam().options);
+  const std::shared_ptr<Agent> agent_ = make_small_agent(GetParam().options, GetParam().type);
   const at::NoGradGuard no_grad_;
 };
 INSTANTIATE_TEST_SUITE_P(All, Cached, ::testing::ValuesIn(testing::all_features()), testing::name_of_features);
+INSTANTIATE_TEST_SUITE_P(Kernel, Cached, ::testing::ValuesIn(testing::float_features()), testing::name_of_features);
 
 // `fresh[row]` new tokens for each row, which holds `held[row]`; a row without new tokens has no document.
 TokenLayout continuation(const std::vector<int64_t>& held, const std::vector<int64_t>& fresh, int64_t capacity) {
@@ -43,13 +44,13 @@ TEST_P(Cached, EqualsUncachedWithRaggedTokensAndResets) {
   for (uint64_t seed = 0; seed < 4; ++seed) {
     Random random(seed);
     const auto cache = trunk().make_cache(kRows, kCapacity);
-    std::vector<at::Tensor> read(kRows, at::zeros({0, trunk().width()}, at::kDouble));
+    std::vector<at::Tensor> read(kRows, at::zeros({0, trunk().width()}, GetParam().type));
     int64_t resets = 0;
     for (int64_t call = 0; call < 20; ++call) {
       SCOPED_TRACE(call);
       std::vector<int64_t> held, fresh;
       const int64_t slots = random.between(1, kMost);
-      auto x = at::randn({kRows, slots, trunk().width()}, at::kDouble);
+      auto x = at::randn({kRows, slots, trunk().width()}, GetParam().type);
       for (int64_t row = 0; row < kRows; ++row) {
         auto& session = read[static_cast<size_t>(row)];
         int64_t count = random.chance(0.2) ? 0 : random.between(1, slots);
@@ -103,7 +104,7 @@ TEST_P(Cached, ATokenAtATimeEqualsTheWholeDocument) {
 TEST_P(Cached, RefusesWhatWouldGiveWrongKeysWithoutAWord) {
   const auto cache = trunk().make_cache(2, 4);
   const auto run = [&](const TokenLayout& layout) {
-    trunk().forward({.x = at::zeros({2, layout.capacity, trunk().width()}, at::kDouble), .layout = layout}, cache.get());
+    trunk().forward({.x = at::zeros({2, layout.capacity, trunk().width()}, GetParam().type), .layout = layout}, cache.get());
   };
   run(continuation({0, 0}, {3, 1}, 3));
   EXPECT_THAT([&] { run(continuation({3, 1}, {2, 1}, 2)); }, ThrowsMessage<c10::Error>(HasSubstr("the cache holds 4")));

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "mugato/core/error.h"
+#include "mugato/nn/objective.h"
 #include "nn/closeness.h"
 #include "nn/random_batches.h"
 
@@ -22,6 +23,7 @@ EmbedderOptions small_options(const std::string& patch = "paper", const std::str
   options.context = testing::kTestContext;
   options.patch_position = patch;
   options.local_position = local;
+  options.init_std = 0.02;
   return options;
 }
 
@@ -190,7 +192,10 @@ TEST(PatchEmbedder, IsOneResNetBlockOfTheSecondVersion) {
 
 // Nothing is swamped at the start: all that is added up in a slot has about one size, so that positions can be told from the
 // first step on. μGATO added positions of 0.02 to embeddings of 1.
-TEST(Embedder, PartsOfASlotHaveOneSizeAtTheStart) {
+class SizesAtTheStart : public ::testing::TestWithParam<std::tuple<std::string, double>> {};
+
+TEST_P(SizesAtTheStart, OfThePartsOfASlotAreAlike) {
+  const auto& [patch_position, init_std] = GetParam();
   at::manual_seed(3);
   auto options = testing::small_agent_options();
   options.sequence.width = 128;
@@ -198,21 +203,66 @@ TEST(Embedder, PartsOfASlotHaveOneSizeAtTheStart) {
   options.sequence.global_positions = true;
   options.embedder.patch_channels = 64;
   options.embedder.patch_stride = 4;
+  options.embedder.patch_position = patch_position;
+  options.init_std = init_std;
   SequenceModelRegistry registry("sequence model");
   register_builtins(registry);
   const auto agent = make_agent(options, registry);
   const auto size = [](const at::Tensor& x) { return x.norm().item<double>() / std::sqrt(static_cast<double>(x.numel())); };
-  auto flat = at::randint(256, {20, 1}, at::kByte).expand({20, kPatchBytes});  // of one shade, as in drawn worlds
-  auto noise = at::randint(256, {20, kPatchBytes}, at::kByte);
+  std::vector<std::string> names{"embedder.table", "embedder.local", "trunk.positions"};
+  if (patch_position == "vit") names.push_back("embedder.patch_number");
+  else names.insert(names.end(), {"embedder.patch_row", "embedder.patch_column"});
+  const auto flat = at::randint(256, {20, 1}, at::kByte).expand({20, kPatchBytes});  // of one shade, as in drawn worlds
+  const auto noise = at::randint(256, {20, kPatchBytes}, at::kByte);
   for (const auto& patches : {flat, noise}) {
     const BatchField field{patches.reshape({1, 1, 20, kPatchBytes}), at::ones({1, 1, 20}, at::kBool)};
     const double patch = size(agent->embedder().embed_field(field, Modality::kImage));
-    for (const auto& name :
-         {"embedder.table", "embedder.local", "embedder.patch_row", "embedder.patch_column", "trunk.positions"}) {
+    for (const auto& name : names) {
       const double position = size(agent->named_parameters()[name]);
       EXPECT_LT(position / patch, 4.0) << name;
       EXPECT_GT(position / patch, 0.25) << name;
     }
+  }
+}
+INSTANTIATE_TEST_SUITE_P(PatchAndStd, SizesAtTheStart,
+                         ::testing::Combine(::testing::Values("paper", "vit"), ::testing::Values(0.0, 0.02)));
+
+// A batch without pictures neither reads nor moves what embeds them.
+TEST(Embedder, TextAloneDoesNotTouchWhatEmbedsPictures) {
+  for (const char* patch_position : {"paper", "vit"}) {
+    auto options = testing::small_agent_options();
+    options.embedder.patch_position = patch_position;
+    const auto agent = testing::make_small_agent(options);
+    const auto of_pictures = [](const std::string& name) { return name.starts_with("embedder.patch"); };
+    {
+      const at::NoGradGuard no_grad;
+      for (const auto& item : agent->named_parameters())
+        if (of_pictures(item.key())) item.value().fill_(std::numeric_limits<double>::infinity());
+    }
+    LayoutBuilder builder(2, 12, 1);
+    for (const int64_t length : {12, 7}) {
+      builder.begin_row();
+      builder.begin_document();
+      for (int64_t i = 0; i < length; ++i) builder.add_id(i, {.target = true});
+    }
+    const auto batch = builder.finish();
+    EXPECT_TRUE(agent->embedder().forward(batch).isfinite().all().item<bool>());
+    EXPECT_TRUE(agent->forward(batch).isfinite().all().item<bool>());
+    const auto terms = NextTokenObjective(agent).loss(batch, {1.0});
+    EXPECT_TRUE(std::isfinite(terms.sums[0]));
+    terms.weighted_sum.backward();
+    int64_t pictures = 0, moved = 0;
+    for (const auto& item : agent->named_parameters()) {
+      if (of_pictures(item.key())) {
+        EXPECT_FALSE(item.value().grad().defined()) << item.key();
+        ++pictures;
+      } else if (item.value().grad().defined()) {
+        EXPECT_TRUE(item.value().grad().isfinite().all().item<bool>()) << item.key();
+        ++moved;
+      }
+    }
+    EXPECT_GT(pictures, 0);
+    EXPECT_GT(moved, 0);
   }
 }
 

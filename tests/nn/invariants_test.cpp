@@ -22,9 +22,11 @@ class Invariants : public ::testing::TestWithParam<Features> {
  protected:
   const Tokenizer tokenizer_ = small_tokenizer();
   const Sequencer sequencer_{tokenizer_.vocabulary(), {}};
-  const std::shared_ptr<Agent> agent_ = make_small_agent(GetParam().options);
+  const std::shared_ptr<Agent> agent_ = make_small_agent(GetParam().options, GetParam().type);
+  const double epsilon_ = testing::epsilon_of(GetParam().type);
 };
 INSTANTIATE_TEST_SUITE_P(All, Invariants, ::testing::ValuesIn(testing::all_features()), testing::name_of_features);
+INSTANTIATE_TEST_SUITE_P(Kernel, Invariants, ::testing::ValuesIn(testing::float_features()), testing::name_of_features);
 
 at::Tensor logits_of(Agent& agent, const MicroBatch& batch) { return at::linear(agent.forward(batch), agent.head()); }
 
@@ -64,7 +66,7 @@ TEST_P(Invariants, LossesDoNotDependOnHowDocumentsArePacked) {
     random.shuffle(std::span(apart));
     const auto separate = objective.loss(sequencer_.lay_out(apart, 70, 2), {1.0, 0.5});
     EXPECT_EQ(packed.counts, separate.counts);
-    for (size_t d = 0; d < 2; ++d) EXPECT_NEAR(packed.sums[d], separate.sums[d], 1e-10 * std::abs(packed.sums[d]));
+    for (size_t d = 0; d < 2; ++d) EXPECT_NEAR(packed.sums[d], separate.sums[d], 256 * epsilon_ * std::abs(packed.sums[d]));
     agent_->zero_grad();
     packed.weighted_sum.backward();
     std::map<std::string, at::Tensor> gradients;
@@ -104,9 +106,10 @@ TEST_P(Invariants, ATokenChangesNothingBeforeItAndNoOtherDocument) {
         const bool same_document = span.row == row && batch.layout.document[row][slot % 80].item<int64_t>() ==
                                                           batch.layout.document[row][other % 80].item<int64_t>();
         const double change = (after[other] - before[other]).abs().max().item<double>();
-        const bool may_see = same_document && other >= slot;
-        EXPECT_EQ(change > 1e-11, may_see) << "slot " << other << " and a change of " << change << " in slot " << slot;
-        seen_later += same_document && other > slot;
+        const bool may_see = same_document && other >= slot, seen = change > 1024 * epsilon_;
+        seen_later += seen && other > slot;
+        if (may_see && !seen && other != slot && GetParam().type == at::kFloat) continue;  // a small change, lost in rounding
+        EXPECT_EQ(seen, may_see) << "slot " << other << " and a change of " << change << " in slot " << slot;
       }
   }
   EXPECT_GT(changed_patches, 0);
@@ -122,9 +125,9 @@ TEST_P(Invariants, GradientsReachTheDocumentUpToTheSlotAndNothingElse) {
     if (layout.documents.empty()) continue;
     const auto& span = layout.documents[static_cast<size_t>(random.below(static_cast<int64_t>(layout.documents.size())))];
     const int64_t slot = span.begin + random.below(span.length);
-    const auto x = at::randn({2, 20, agent_->trunk().width()}, at::kDouble).requires_grad_();
+    const auto x = at::randn({2, 20, agent_->trunk().width()}, GetParam().type).requires_grad_();
     const auto hidden = agent_->trunk().forward({.x = x, .layout = layout}, nullptr);
-    (hidden[span.row][slot] * at::randn({x.size(2)}, at::kDouble)).sum().backward();
+    (hidden[span.row][slot] * at::randn({x.size(2)}, GetParam().type)).sum().backward();
     const auto reached = x.grad().abs().sum(2) > 0;  // (B,S)
     auto expected = at::zeros({2, 20}, at::kBool);
     expected[span.row].narrow(0, span.begin, slot - span.begin + 1).fill_(true);
@@ -135,7 +138,7 @@ TEST_P(Invariants, GradientsReachTheDocumentUpToTheSlotAndNothingElse) {
 // A hook sees every block's result and may replace it.
 TEST_P(Invariants, TheHookIsCalledAfterEachBlock) {
   const auto layout = layout_of({{3, 2}}, 6);
-  const auto x = at::randn({1, 6, agent_->trunk().width()}, at::kDouble);
+  const auto x = at::randn({1, 6, agent_->trunk().width()}, GetParam().type);
   std::vector<int64_t> blocks;
   const auto plain = agent_->trunk().forward({.x = x, .layout = layout}, nullptr);
   const auto same = agent_->trunk().forward({.x = x,

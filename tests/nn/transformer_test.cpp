@@ -139,6 +139,31 @@ TEST(Transformer, RefusesOptionsThatDoNotGoTogether) {
   options.geglu_split = true;
   options.ffn_width = 7;
   refused(options, "model.ffn_width 7");
+  for (const char* activation : {"gelu", "gelu_tanh"}) {
+    options = one_block(activation);
+    options.geglu_split = true;
+    refused(options, "model.geglu_split is true, and model.activation is 'gelu");
+  }
+}
+
+TEST(Transformer, WithoutBlocksRefusesAHook) {
+  auto options = one_block("gelu");
+  options.blocks = 0;
+  const auto transformer = make(options);
+  const auto layout = layout_of({{4}}, 4);
+  const auto x = at::randn({1, 4, kWidth}, at::kDouble);
+  EXPECT_EQ(transformer->forward({.x = x, .layout = layout}, nullptr).sizes(), x.sizes());
+  EXPECT_THAT([&] { before_norm(*transformer, x, layout); },
+              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("hint: set model.blocks")));
+}
+
+TEST(Transformer, ACacheReachesAsFarAsLearnedPositions) {
+  auto options = one_block("gelu");
+  EXPECT_NO_THROW(make(options)->make_cache(1, 17));
+  options.global_positions = true;
+  EXPECT_NO_THROW(make(options)->make_cache(1, 16));
+  EXPECT_THAT([&] { make(options)->make_cache(1, 17); },
+              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("a cache of 17 tokens, and learned positions for 16")));
 }
 
 TEST(SequenceModelRegistry, BuildsByNameAndNamesTheNearest) {

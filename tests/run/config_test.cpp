@@ -41,6 +41,41 @@ TEST(RunConfig, EveryPresetIsAConfiguration) {
   }
 }
 
+// Paper C.1, table 5: blocks, heads, width, feed-forward size, and size of keys and values; appendix D; section 2.1.
+TEST(RunConfig, GatoPresetsAreThePapers) {
+  struct Sizes {
+    const char* name;
+    int64_t blocks, heads, width, ffn_width, head_size;
+  };
+  for (const Sizes& paper : {Sizes{"gato-1.2b", 24, 16, 2048, 8192, 128}, Sizes{"gato-364m", 12, 12, 1536, 6144, 128},
+                             Sizes{"gato-79m", 8, 24, 768, 3072, 32}}) {
+    SCOPED_TRACE(paper.name);
+    const auto config = parse("[model]\npreset = \"" + std::string(paper.name) + "\"\n" + kData);
+    const auto& sequence = config.model.agent.sequence;
+    EXPECT_EQ(sequence.blocks, paper.blocks);
+    EXPECT_EQ(sequence.heads, paper.heads);
+    EXPECT_EQ(sequence.width, paper.width);
+    EXPECT_EQ(sequence.ffn_width, paper.ffn_width);
+    EXPECT_EQ(sequence.width / sequence.heads, paper.head_size);
+    EXPECT_EQ(sequence.activation, "geglu");
+    EXPECT_EQ(sequence.stochastic_depth, 0.1);
+    EXPECT_EQ(sequence.context, 1024);
+    EXPECT_EQ(config.tokens.text_size, 32000);
+    EXPECT_EQ(config.tokens.num_continuous, 1024);
+    EXPECT_EQ(config.tokens.num_discrete, 1024);
+    EXPECT_FALSE(sequence.global_positions);
+    EXPECT_FALSE(config.model.agent.tied_head);
+  }
+}
+
+TEST(RunConfig, OnlyGatoPresetsAskForATokenizerOfSomeSize) {
+  for (const auto& name : preset_names())
+    if (!name.starts_with("gato-")) {
+      EXPECT_EQ(parse(kData, {"model.preset=" + name}).tokens.text_size, 0) << name;
+    }
+  EXPECT_EQ(parse(kData, {"model.preset=gato-79m", "tokens.text_size=0"}).tokens.text_size, 0);
+}
+
 TEST(RunConfig, AnUnknownPresetNamesTheNearest) {
   expect_mentions(message_of([] { parse("[model]\npreset = \"gato-79\"\n" + kData); }),
                   {"model.preset is 'gato-79'", "\nhint: did you mean 'gato-79m'?"});

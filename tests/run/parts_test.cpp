@@ -171,6 +171,54 @@ TEST(Parts, WithoutATextTokenizerTextIsAnErrorThatSaysWhatToSet) {
                   {"no text tokenizer", "\nhint: set tokens.text"});
 }
 
+TEST(Parts, TextHasTheIdsOfItsTokenizerOrAsManyAsAreAskedFor) {
+  const Registries registries;
+  const auto text_ids = [&](const std::vector<std::string>& assignments) {
+    return Parts::build(tiny_config("x", assignments), registries).tokenizer->vocabulary().text().size;
+  };
+  const int64_t pieces = text_ids({});
+  EXPECT_EQ(text_ids({"tokens.text_size=" + std::to_string(pieces)}), pieces);
+  EXPECT_EQ(text_ids({"tokens.text=", "tokens.text_size=32000"}), 32000);
+  EXPECT_EQ(text_ids({"tokens.text=", "tokens.num_discrete=99"}), 99) << "without either, the paper's shared range stays free";
+}
+
+TEST(Parts, APresetOfThePaperWithASmallTokenizerIsAnErrorWithTheWayOut) {
+  const Registries registries;
+  const std::vector<std::string> sizes{"model.preset=gato-79m", "model.blocks=1", "model.heads=2", "model.ffn_width=32"};
+  const auto with = [&](const std::string& assignment) {
+    auto all = sizes;
+    all.push_back(assignment);
+    return Parts::build(tiny_config("x", all), registries);
+  };
+  const int64_t pieces = with("tokens.text_size=0").text->size();
+  expect_mentions(
+      message_of([&] { with("run.seed=1"); }),
+      {"tokens.text_size is 32000", "has " + std::to_string(pieces) + " pieces", "\nhint: ", "--set tokens.text_size=0"});
+}
+
+// The largest preset within a second and no memory; its trunk has 24 blocks of 4 D^2 + 3 D F weights and what norms and biases
+// add.
+TEST(Parts, ShapesAreThoseOfThePartsAndNothingElse) {
+  const Registries registries;
+  for (const std::string preset : {"tiny", "gpt2-124m"}) {
+    const auto config = tiny_config("x", {"model.preset=" + preset, "model.heads=2", "model.blocks=2"});
+    const auto parts = Parts::build(config, registries), shapes = Parts::shapes(config, registries);
+    ASSERT_EQ(parts.agent->named_parameters().keys(), shapes.agent->named_parameters().keys());
+    for (const auto& item : shapes.agent->named_parameters()) {
+      EXPECT_EQ(item.value().sizes(), parts.agent->named_parameters()[item.key()].sizes()) << item.key();
+      EXPECT_TRUE(item.value().is_meta()) << item.key();
+    }
+  }
+  const auto config = parse_config("[[data]]\nsource = \"four_rooms\"\n", "a.toml", {"model.preset=gato-1.2b", "tokens.text="});
+  const auto parts = Parts::shapes(config, registries);
+  int64_t count = 0;
+  for (const auto& parameter : parts.agent->trunk().parameters()) count += parameter.numel();
+  constexpr int64_t kBlocks = 24, kWidth = 2048, kFfn = 8192;
+  constexpr int64_t kWeights = 4 * kWidth * kWidth + 3 * kWidth * kFfn, kOthers = 9 * kWidth + 2 * kFfn;
+  EXPECT_EQ(count, kBlocks * (kWeights + kOthers) + 2 * kWidth);
+  EXPECT_EQ(parts.agent->head().size(0), 32000 + 1024 + 1024 + 2);
+}
+
 TEST(Inspect, ATableHasEveryTokenOfTheSample) {
   const Registries registries;
   const auto parts = Parts::build(tiny_config("x"), registries);

@@ -1,4 +1,5 @@
-// A configuration file or a trained run, whichever a path names.
+// A configuration file or a trained run, whichever a path names, to be looked at: of a configuration, parameters have shapes
+// alone.
 #pragma once
 
 #include <filesystem>
@@ -14,7 +15,7 @@ inline run::Parts load_config_or_run(const std::string& path, const run::Registr
     run::check_settable(assignments, {"run.device"});  // nobody acts here
     return parts;
   }
-  return run::Parts::build(run::read_config(path, assignments), registries);
+  return run::Parts::shapes(run::read_config(path, assignments), registries);
 }
 
 inline std::string settable_help() {

@@ -12,12 +12,18 @@ namespace mugato {
 struct AgentOptions {
   std::string trunk = "transformer";  // a name of the SequenceModelRegistry
   SequenceModelOptions sequence;
-  EmbedderOptions embedder;  // width and context are those of `sequence`; see make_agent
+  EmbedderOptions embedder;  // width, context, device are those of `sequence`, init_std is below; see make_agent
   bool tied_head = false;    // the head is the embedder's table
+  double init_std = 0.0;     // of embeddings at the start; 0: 1, or kHeadStd where they are the head, too
 };
+
+// Standard deviation of a head at the start. Hidden states of size one then give logits of kHeadStd * sqrt(D), so that the
+// first loss is about log V; a table of size one would give logits of sqrt(D).
+inline constexpr double kHeadStd = 0.02;
 
 class Agent : public torch::nn::Module {
  public:
+  // Takes options.embedder as it is.
   Agent(const AgentOptions& options, std::shared_ptr<SequenceModel> trunk);
 
   // (B,S,D) hidden states, the final norm applied. With `wanted`, flat slots, those of other slots mean nothing.

@@ -21,6 +21,7 @@ struct EmbedderOptions {
   std::string patch_position = "paper";  // paper: rows and columns in 128 buckets; vit: learned per raster index; none
   std::string local_position = "paper";  // paper: learned, within the timestep, actions share one; none
   double init_std = 1.0;                 // of embeddings at the start; of positions kPositionScale of it
+  at::Device device = at::kCPU;          // where parameters are made
 };
 
 // Positions start smaller than what stands there: first to be told apart is what, then where.

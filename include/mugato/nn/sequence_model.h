@@ -44,6 +44,7 @@ struct SequenceModelOptions {
   int64_t context = 1024;         // longest document
   bool global_positions = false;  // learned positions in the document, as GPT-2 has them
   double position_std = 0.3;      // standard deviation of those at the start
+  at::Device device = at::kCPU;   // where parameters are made; kMeta: shapes without memory, to count them
 };
 
 class SequenceModel : public torch::nn::Module {
@@ -54,9 +55,9 @@ class SequenceModel : public torch::nn::Module {
   virtual at::Tensor forward(const SequenceInput& input, SequenceCache* cache) = 0;
 
   virtual int64_t width() const = 0;
-  virtual int64_t num_blocks() const = 0;  // 0: no place to call a hook; an input with one is refused
+  virtual int64_t num_blocks() const = 0;  // 0: no place to call a hook; an input with one is refused with an Error
 
-  // `rows` sessions of up to `capacity` tokens. Throws Error when the trunk can not act step by step.
+  // `rows` sessions of up to `capacity` tokens. Throws Error when the trunk can not act step by step, or not for that long.
   virtual std::unique_ptr<SequenceCache> make_cache(int64_t rows, int64_t capacity) = 0;
 };
 

@@ -14,13 +14,14 @@ namespace mugato::run {
 
 struct TokenOptions {
   std::string text = "data/tokenizers/quickstart.model";  // a SentencePiece model; empty: no text
+  int64_t text_size = 0;                                  // ids for text: what the tokenizer has to have; 0: what it has
   int64_t num_continuous = 1024;
   int64_t num_discrete = 1024;
   std::string discrete_range = "separate";
 };
 
 struct ModelOptions {
-  std::string preset;  // sets the keys of size that the file does not mention
+  std::string preset;  // sets keys of size that the file does not mention
   AgentOptions agent;
 };
 

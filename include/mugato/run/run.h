@@ -35,6 +35,9 @@ struct Parts {
   // Builds everything from a configuration; weights are drawn by run.seed.
   static Parts build(const RunConfig& config, const Registries& registries);
 
+  // The same with parameters that have a shape and no memory: counts even the largest preset in no time.
+  static Parts shapes(const RunConfig& config, const Registries& registries);
+
   // A trained run: RUN, or one of its checkpoint folders. The newest complete checkpoint is taken. `assignments` may set what
   // training did not fix, see settable_keys(); throws Error for another key.
   static Parts load(const std::filesystem::path& run, const Registries& registries,

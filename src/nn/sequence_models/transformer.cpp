@@ -14,22 +14,23 @@ struct Transformer::Block : torch::nn::Module {
     const bool gated = options.activation == "geglu";
     const int64_t hidden = gated && options.geglu_split ? options.ffn_width / 2 : options.ffn_width;
     const double residual_gain = 1.0 / std::sqrt(2.0 * static_cast<double>(options.blocks));
+    const at::TensorOptions on(options.device);
     const auto parameter = [&](const char* name, at::Tensor value) { return register_parameter(name, std::move(value)); };
-    const auto matrix = [](int64_t out, int64_t in, double gain) {
-      return at::randn({out, in}) * (gain / std::sqrt(static_cast<double>(in)));
+    const auto matrix = [&](int64_t out, int64_t in, double gain) {
+      return at::randn({out, in}, on) * (gain / std::sqrt(static_cast<double>(in)));
     };
-    norm1_weight = parameter("norm1_weight", at::ones({width}));
-    norm1_bias = parameter("norm1_bias", at::zeros({width}));
+    norm1_weight = parameter("norm1_weight", at::ones({width}, on));
+    norm1_bias = parameter("norm1_bias", at::zeros({width}, on));
     qkv_weight = parameter("qkv_weight", matrix(3 * width, width, 1.0));
-    qkv_bias = parameter("qkv_bias", at::zeros({3 * width}));
+    qkv_bias = parameter("qkv_bias", at::zeros({3 * width}, on));
     out_weight = parameter("out_weight", matrix(width, width, residual_gain));
-    out_bias = parameter("out_bias", at::zeros({width}));
-    norm2_weight = parameter("norm2_weight", at::ones({width}));
-    norm2_bias = parameter("norm2_bias", at::zeros({width}));
+    out_bias = parameter("out_bias", at::zeros({width}, on));
+    norm2_weight = parameter("norm2_weight", at::ones({width}, on));
+    norm2_bias = parameter("norm2_bias", at::zeros({width}, on));
     up_weight = parameter("up_weight", matrix(gated ? 2 * hidden : hidden, width, 1.0));
-    up_bias = parameter("up_bias", at::zeros({gated ? 2 * hidden : hidden}));
+    up_bias = parameter("up_bias", at::zeros({gated ? 2 * hidden : hidden}, on));
     down_weight = parameter("down_weight", matrix(width, hidden, residual_gain));
-    down_bias = parameter("down_bias", at::zeros({width}));
+    down_bias = parameter("down_bias", at::zeros({width}, on));
   }
 
   at::Tensor norm1_weight, norm1_bias, qkv_weight, qkv_bias, out_weight, out_bias;
@@ -88,18 +89,26 @@ Transformer::Transformer(const SequenceModelOptions& options) : options_(options
         "the heads share the width evenly");
   if (options.activation != "gelu" && options.activation != "gelu_tanh" && options.activation != "geglu")
     throw Error("model.activation is '" + options.activation + "'", "choose gelu, gelu_tanh or geglu");
-  if (options.activation == "geglu" && options.geglu_split && options.ffn_width % 2 != 0)
+  if (options.geglu_split && options.activation != "geglu")
+    throw Error("model.geglu_split is true, and model.activation is '" + options.activation + "'",
+                "only geglu has a value and a gate: set model.activation=geglu or model.geglu_split=false");
+  if (options.geglu_split && options.ffn_width % 2 != 0)
     throw Error("model.ffn_width " + std::to_string(options.ffn_width) + " is odd",
                 "value and gate share it: take an even one");
+  const at::TensorOptions on(options.device);
   if (options.global_positions)
-    positions_ = register_parameter("positions", at::randn({options.context, options.width}) * options.position_std);
+    positions_ = register_parameter("positions", at::randn({options.context, options.width}, on) * options.position_std);
   for (int64_t i = 0; i < options.blocks; ++i)
     blocks_.push_back(register_module("block" + std::to_string(i), std::make_shared<Block>(options)));
-  norm_weight_ = register_parameter("norm_weight", at::ones({options.width}));
-  norm_bias_ = register_parameter("norm_bias", at::zeros({options.width}));
+  norm_weight_ = register_parameter("norm_weight", at::ones({options.width}, on));
+  norm_bias_ = register_parameter("norm_bias", at::zeros({options.width}, on));
 }
 
 std::unique_ptr<SequenceCache> Transformer::make_cache(int64_t rows, int64_t capacity) {
+  if (positions_.defined() && capacity > options_.context)
+    throw Error(
+        "a cache of " + std::to_string(capacity) + " tokens, and learned positions for " + std::to_string(options_.context),
+        "ask for at most the context that the model was built with, or train with a larger train.context");
   return std::make_unique<Cache>(options_, rows, capacity, norm_weight_.options().requires_grad(false));
 }
 
@@ -152,6 +161,9 @@ at::Tensor Transformer::forward(const SequenceInput& input, SequenceCache* cache
   auto* own_cache = dynamic_cast<Cache*>(cache);
   TORCH_CHECK(!cache || own_cache, "a cache of another model");
   TORCH_CHECK(!cache || !at::GradMode::is_enabled(), "a cached pass has no gradients");
+  if (input.after_block && options_.blocks == 0)
+    throw Error("a hook is to be called after each block, and the transformer has no blocks",
+                "set model.blocks to 1 or more, or leave the hook out");
   auto x = input.x;
   if (positions_.defined()) {
     const auto& position = input.layout.position;

@@ -11,9 +11,11 @@ class Transformer : public SequenceModel {
  public:
   explicit Transformer(const SequenceModelOptions& options);  // throws Error for options that do not go together
 
+  // Throws Error for a hook without blocks.
   at::Tensor forward(const SequenceInput& input, SequenceCache* cache) override;
   int64_t width() const override { return options_.width; }
   int64_t num_blocks() const override { return options_.blocks; }
+  // With learned positions, throws Error for a capacity beyond them.
   std::unique_ptr<SequenceCache> make_cache(int64_t rows, int64_t capacity) override;
 
  private:
