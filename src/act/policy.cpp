@@ -20,6 +20,9 @@ int64_t draw(const float* logits, int64_t size, double temperature, Random& rand
 
 LayoutBuilder::Use use_of(const FieldSpec& field) { return {.target = false, .action = field.role == Role::kAction}; }
 
+// An answer has a token and its end.
+int64_t least_tokens(const FieldSpec& field) { return field.modality == Modality::kText ? 2 : field.values_per_step(); }
+
 FieldValues values_of(const FieldSpec& field, const Value& value) {
   const auto* text = std::get_if<std::string>(&value);
   const auto* tensor = std::get_if<at::Tensor>(&value);
@@ -47,14 +50,11 @@ Policy::Policy(std::shared_ptr<Agent> agent, std::shared_ptr<const Tokenizer> to
       sessions_(static_cast<size_t>(sessions)),
       cache_(agent_->trunk().make_cache(sessions, options.context)) {
   validate(schema_, tokenizer_->vocabulary());
-  for (size_t t = 0; t < order_.targets.size(); ++t) {
-    const auto& spec = schema_.fields[order_.targets[t]];
-    const bool is_text = spec.modality == Modality::kText;
-    if (is_text && t + 1 < order_.targets.size())
-      throw Error("field '" + schema_.fields[order_.targets[t + 1]].name + "' follows the text '" + spec.name +
-                      "' in a timestep, whose end is not marked",
-                  "give the text the name that sorts last, and have one of it");
-    (is_text ? most_text_ : num_values_) += is_text ? options_.max_answer : spec.values_per_step();
+  num_start_ = sequencer_->starts_with_separator(schema_) ? 1 : 0;
+  for (const size_t f : order_.targets) {
+    const auto& spec = schema_.fields[f];
+    least_written_ += least_tokens(spec);
+    most_written_ += spec.modality == Modality::kText ? options_.max_answer + 1 : least_tokens(spec);
   }
   agent_->eval();
 }
@@ -86,7 +86,7 @@ Policy::Session::Step Policy::read(const Observation& observation) const {
   Session::Step step{.read = std::move(timesteps), .written = std::vector<std::vector<int64_t>>(order_.targets.size())};
   step.observed_tokens = 1;
   for (const size_t f : order_.observations) step.observed_tokens += step.read.fields[f].valid.sum().item<int64_t>();
-  if (const int64_t least = step.observed_tokens + num_values_ + (most_text_ > 0 ? 1 : 0); least > options_.context)
+  if (const int64_t least = num_start_ + step.observed_tokens + least_written_; least > options_.context)
     throw Error(
         "a timestep of " + std::to_string(least) + " tokens does not fit into a context of " + std::to_string(options_.context),
         "the run's train.context has to hold one timestep");
@@ -94,7 +94,7 @@ Policy::Session::Step Policy::read(const Observation& observation) const {
 }
 
 int64_t Policy::tokens_of(const Session& session, size_t step) const {
-  int64_t tokens = session.memory[step].observed_tokens;
+  int64_t tokens = session.memory[step].observed_tokens + (step == 0 ? num_start_ : 0);
   for (const auto& ids : session.memory[step].written) tokens += static_cast<int64_t>(ids.size());
   return tokens;
 }
@@ -122,7 +122,7 @@ void Policy::make_room(Session& session, int64_t row, int64_t fresh_tokens) {
   const bool too_long = tokens_held(session) + fresh_tokens > options_.context;
   const bool too_many = options_.max_steps > 0 && num_steps + 1 > options_.max_steps;
   if (!too_long && !too_many) return;
-  const int64_t budget = std::min(options_.context / 2, options_.context - fresh_tokens);
+  const int64_t budget = std::min(options_.context / 2, options_.context - fresh_tokens) - num_start_;
   const int64_t most = options_.max_steps > 0 ? options_.max_steps / 2 : num_steps;
   int64_t keep = 0, tokens = 0;
   while (keep < std::min(most, num_steps)) {
@@ -138,6 +138,7 @@ void Policy::make_room(Session& session, int64_t row, int64_t fresh_tokens) {
 
 // Timesteps from first_step on, of the last one only the observation.
 void Policy::write_memory(const Session& session, size_t first_step, LayoutBuilder& builder) const {
+  if (first_step == 0) sequencer_->write_start(schema_, builder);
   for (size_t i = first_step; i < session.memory.size(); ++i) {
     const auto& step = session.memory[i];
     builder.begin_timestep(static_cast<int64_t>(i));
@@ -213,21 +214,29 @@ void Policy::write_field(size_t field, std::span<const int64_t> sessions, at::Te
   }
 }
 
-// Token by token until each session has written the end id, or as many tokens as an answer may have, or its memory is full.
+// Whether one more token, its end and what the timestep still has to write fit into the memory.
+bool Policy::has_room_for_text(const Session& session, size_t field) const {
+  int64_t tokens = tokens_held(session) + 2;
+  for (size_t t = field + 1; t < order_.targets.size(); ++t) tokens += least_tokens(schema_.fields[order_.targets[t]]);
+  return tokens <= options_.context;
+}
+
+// Token by token until each session has written the end id; an answer that may not go on is ended, for training never shows
+// one without an end.
 void Policy::write_text(size_t field, std::span<const int64_t> sessions, at::Tensor& hidden) {
   const auto& vocabulary = tokenizer_->vocabulary();
   std::vector<int64_t> writing(sessions.begin(), sessions.end());
-  for (int64_t j = 0; j < options_.max_answer && !writing.empty(); ++j) {
+  for (int64_t j = 0; !writing.empty(); ++j) {
     if (sessions_[static_cast<size_t>(writing[0])].pending)
       hidden = forward(
           writing, [](size_t, LayoutBuilder&) {}, 1);
     const auto ids = sample(hidden, writing, {vocabulary.text(), {vocabulary.end(), 1}});
     std::vector<int64_t> still;
     for (size_t i = 0; i < writing.size(); ++i) {
-      if (ids[i] == vocabulary.end()) continue;
       auto& session = sessions_[static_cast<size_t>(writing[i])];
-      write_id(session, field, ids[i]);
-      if (tokens_held(session) < options_.context) still.push_back(writing[i]);
+      const bool goes_on = ids[i] != vocabulary.end() && j < options_.max_answer && has_room_for_text(session, field);
+      write_id(session, field, goes_on ? ids[i] : vocabulary.end());
+      if (goes_on) still.push_back(writing[i]);
     }
     writing = std::move(still);
   }
@@ -243,7 +252,7 @@ std::vector<Action> Policy::act(std::span<const int64_t> sessions, std::span<con
   int64_t capacity = 1;
   for (size_t i = 0; i < sessions.size(); ++i) {
     auto& session = sessions_[static_cast<size_t>(sessions[i])];
-    make_room(session, sessions[i], std::min(steps[i].observed_tokens + num_values_ + most_text_, options_.context));
+    make_room(session, sessions[i], std::min(steps[i].observed_tokens + most_written_, options_.context));
     session.memory.push_back(std::move(steps[i]));
     int64_t fresh = session.pending ? 1 : 0;
     for (size_t k = session.cached > 0 ? session.memory.size() - 1 : 0; k < session.memory.size(); ++k)
@@ -263,8 +272,11 @@ std::vector<Action> Policy::act(std::span<const int64_t> sessions, std::span<con
     const auto& spec = schema_.fields[order_.targets[t]];
     if (spec.modality == Modality::kText) write_text(t, sessions, hidden);
     else write_field(t, sessions, hidden);
-    for (size_t i = 0; i < sessions.size(); ++i)
-      actions[i][spec.name] = tokenizer_->decode(spec, sessions_[static_cast<size_t>(sessions[i])].memory.back().written[t]);
+    for (size_t i = 0; i < sessions.size(); ++i) {
+      auto ids = sessions_[static_cast<size_t>(sessions[i])].memory.back().written[t];
+      if (spec.modality == Modality::kText) ids.pop_back();  // the end
+      actions[i][spec.name] = tokenizer_->decode(spec, ids);
+    }
   }
   return actions;
 }

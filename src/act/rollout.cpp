@@ -2,6 +2,8 @@
 
 #include <numeric>
 
+#include "mugato/core/error.h"
+
 namespace mugato::act {
 namespace {
 
@@ -71,6 +73,10 @@ Interval bootstrap_mean(std::span<const double> values) {
 
 Scores score(std::span<const EpisodeResult> results, env::ReferenceScores reference) {
   TORCH_CHECK(!results.empty(), "no episodes to score");
+  if (!std::isfinite(reference.random) || !std::isfinite(reference.expert) || reference.random == reference.expert)
+    throw Error("returns cannot be normalised between " + std::to_string(reference.random) + " (random) and " +
+                    std::to_string(reference.expert) + " (expert)",
+                "measure the world's reference_scores(): two numbers that differ");
   Scores scores{.episodes = static_cast<int64_t>(results.size())};
   std::vector<double> normalized;
   for (const auto& result : results) {

@@ -148,6 +148,7 @@ void Loader::fill(int64_t lane, Position& position, Lane& state, std::vector<Sam
     auto& count = counts[static_cast<size_t>(state.carried->domain)];
     ++count.samples;
     count.tokens += tokens;
+    count.clipped += state.carried->timesteps.num_clipped();
     row.push_back(std::move(*state.carried));
     state.carried.reset();
   }
@@ -178,6 +179,7 @@ Loader::Made Loader::make(Position position, std::vector<Lane>& lanes) const {
     for (size_t d = 0; d < lane.size(); ++d) {
       made.step.counts[d].samples += lane[d].samples;
       made.step.counts[d].tokens += lane[d].tokens;
+      made.step.counts[d].clipped += lane[d].clipped;
     }
   for (const auto& micro : made.step.micro_batches)
     for (size_t d = 0; d < micro.target_counts.size(); ++d) made.step.counts[d].targets += micro.target_counts[d];

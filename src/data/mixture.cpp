@@ -81,7 +81,8 @@ Mixture::Mixture(std::vector<double> weights, std::vector<int64_t> sizes, uint64
   TORCH_CHECK(weights.size() == sizes_.size(), "one size per weight");
   for (size_t i = 0; i < sizes_.size(); ++i)
     if (sizes_[i] < 1 && share_[i] > 0)
-      throw Error("[[data]] entry " + std::to_string(i) + " has no episodes", "check its path, or set its weight to 0");
+      throw Error("[[data]] entry " + std::to_string(i) + " has no episodes",
+                  "its source has a size() of 0: check where it reads from, or set its weight to 0");
 }
 
 Draw Mixture::draw(int64_t number) const {

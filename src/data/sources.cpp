@@ -14,12 +14,14 @@ void declare(KeyTable& keys, const std::string& prefix, DataEntry& entry) {
            at_least(0));
 }
 
+void add_world(SourceRegistry& registry, const std::string& name, env::EnvironmentRegistry::Builder builder) {
+  registry.add(name, [name, builder = std::move(builder)](const DataEntry&, Split split) {
+    return std::make_unique<WorldSource>(name, builder, split);
+  });
+}
+
 void register_builtins(SourceRegistry& registry, const env::EnvironmentRegistry& worlds) {
-  for (const auto& name : worlds.names())
-    registry.add(name, [&worlds, name](const DataEntry&, Split split) {
-      return std::make_unique<WorldSource>(
-          name, [&worlds, name] { return worlds.build(name); }, split);
-    });
+  for (const auto& name : worlds.names()) add_world(registry, name, [&worlds, name] { return worlds.build(name); });
   registry.add("stories", [](const DataEntry&, Split split) { return std::make_unique<StoriesSource>(split); });
 }
 

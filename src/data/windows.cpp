@@ -3,27 +3,64 @@
 #include "mugato/core/error.h"
 
 namespace mugato::data {
+namespace {
+
+// A window at random such that every timestep is equally likely to be in it, of the longest windows from each timestep on.
+//
+// Cut the episode into windows one after the other, the first of k timesteps and the others the longest from where they start,
+// for every k that fits. Every timestep is in just one window of each of these cuts. So a window drawn uniformly among those of
+// all cuts holds each timestep with the same probability. Where timesteps are equally long, that is a window of L timesteps
+// that starts anywhere from L - 1 before the episode to its last timestep, less what lies outside.
+Window draw_window(const std::vector<Window>& longest, Random& random) {
+  const auto num_steps = static_cast<int64_t>(longest.size()), most_first = longest[0].length;
+  std::vector<int64_t> num_cuts(longest.size() + 1, 0);  // that have a window which starts there
+  std::fill_n(num_cuts.begin() + 1, most_first, 1);
+  int64_t num_later = 0;
+  for (int64_t s = 1; s < num_steps; ++s) {
+    num_later += num_cuts[static_cast<size_t>(s)];
+    num_cuts[static_cast<size_t>(s + longest[static_cast<size_t>(s)].length)] += num_cuts[static_cast<size_t>(s)];
+  }
+  int64_t drawn = random.between(1 - most_first, num_later);
+  if (drawn <= 0) return {0, most_first + drawn};
+  size_t start = 1;
+  while (drawn > num_cuts[start]) drawn -= num_cuts[start++];
+  return longest[start];
+}
+
+}  // namespace
 
 WindowCutter::WindowCutter(std::shared_ptr<const Schema> schema, Options options, const Tokenizer& tokenizer,
                            const Sequencer& sequencer)
     : schema_(std::move(schema)), options_(options), tokenizer_(tokenizer), sequencer_(sequencer) {}
 
-int64_t WindowCutter::longest(const Episode& episode, const std::vector<int64_t>& tokens, int64_t start) const {
-  if (is_text_document()) return 1;
+void WindowCutter::check_steps(const Episode& episode) const {
+  if (episode.num_steps < 1) throw Error(episode.id + " has no timesteps", "leave it out of the source");
+  if (schema_->is_text_document() && episode.num_steps > 1)
+    throw Error(episode.id + " is a text document of " + std::to_string(episode.num_steps) + " timesteps",
+                "make it one text, or one episode of each");
+}
+
+std::vector<Window> WindowCutter::longest_windows(const Episode& episode) const {
+  const auto tokens = tokenizer_.tokens_per_step(*schema_, episode);
   const int64_t most = options_.max_steps > 0 ? options_.max_steps : episode.num_steps;
-  int64_t length = 0, sum = 0, with_extra = 0;
-  while (length < most && start + length < episode.num_steps) {
-    sum += tokens[static_cast<size_t>(start + length)];
-    const bool ends = start + length + 1 == episode.num_steps;
-    with_extra = sum + sequencer_.num_extra_tokens(*schema_, length + 1, ends);
-    if (with_extra > options_.context) break;
-    ++length;
+  std::vector<Window> windows;
+  int64_t end = 0, sum = 0;  // of the window that grows at its end and shrinks at its start
+  const auto with = [&](int64_t length, int64_t added) { return sum + added + sequencer_.num_extra_tokens(*schema_, length); };
+  for (int64_t start = 0; start < episode.num_steps; ++start) {
+    for (; end < episode.num_steps && end - start < most; ++end) {
+      const int64_t added = tokens[static_cast<size_t>(end)];
+      if (with(end - start + 1, added) > options_.context) break;
+      sum += added;
+    }
+    if (end == start)
+      throw Error(episode.id + ": timestep " + std::to_string(start) + " alone has " +
+                      std::to_string(with(1, tokens[static_cast<size_t>(start)])) + " tokens, train.context is " +
+                      std::to_string(options_.context),
+                  "raise train.context or make the observations smaller");
+    windows.push_back({start, end - start});
+    sum -= tokens[static_cast<size_t>(start)];
   }
-  if (length == 0)
-    throw Error(episode.id + ": timestep " + std::to_string(start) + " alone has " + std::to_string(with_extra) +
-                    " tokens, train.context is " + std::to_string(options_.context),
-                "raise train.context or make the observations smaller");
-  return length;
+  return windows;
 }
 
 Sample WindowCutter::sample(const Episode& episode, Window window) const {
@@ -32,10 +69,12 @@ Sample WindowCutter::sample(const Episode& episode, Window window) const {
   return sample;
 }
 
-// Keeps the separator before a text document; the end id only where the document ends.
+// A separator where the text begins, the end id where it ends; room for the end is kept everywhere.
 Sample WindowCutter::crop_text(Sample sample, int64_t start) const {
   auto& field = sample.timesteps.fields[0];
-  const int64_t length = std::min(options_.context - 2, field.tokens_per_step() - start);
+  sample.timesteps.starts = start == 0;
+  const int64_t room = options_.context - (sample.timesteps.starts ? 2 : 1);
+  const int64_t length = std::min(room, field.tokens_per_step() - start);
   sample.timesteps.ends = start + length == field.tokens_per_step();
   field.tokens = field.tokens.narrow(1, start, length);
   field.valid = field.valid.narrow(1, start, length);
@@ -43,37 +82,31 @@ Sample WindowCutter::crop_text(Sample sample, int64_t start) const {
 }
 
 Sample WindowCutter::random(const Episode& episode, Random& random) const {
-  if (is_text_document()) {
+  check_steps(episode);
+  if (schema_->is_text_document()) {
     auto document = sample(episode, {0, 1});
     const int64_t excess = document.timesteps.fields[0].tokens_per_step() + 2 - options_.context;
-    return excess > 0 ? crop_text(std::move(document), random.between(0, excess)) : document;
+    // The last start leaves a full row: a part that does not begin the text has no separator.
+    return excess > 0 ? crop_text(std::move(document), random.between(0, std::max<int64_t>(1, excess - 1))) : document;
   }
-  const auto tokens = tokenizer_.tokens_per_step(*schema_, episode);
-  // Starting up to a window before the episode makes its first and last timesteps as likely as the others.
-  const int64_t whole = longest(episode, tokens, 0);
-  if (whole == episode.num_steps) return sample(episode, {0, whole});
-  int64_t start = random.between(1 - whole, episode.num_steps - 1), length = whole;
-  if (start < 0) {
-    length += start;
-    start = 0;
-  }
-  return sample(episode, {start, std::min(length, longest(episode, tokens, start))});
+  const auto windows = longest_windows(episode);
+  if (windows[0].length == episode.num_steps) return sample(episode, windows[0]);
+  return sample(episode, draw_window(windows, random));
 }
 
 std::vector<Sample> WindowCutter::all(const Episode& episode) const {
+  check_steps(episode);
   std::vector<Sample> samples;
-  if (is_text_document()) {
+  if (schema_->is_text_document()) {
     const auto document = sample(episode, {0, 1});
-    const int64_t total = document.timesteps.fields[0].tokens_per_step();
-    for (int64_t start = 0; start == 0 || start < total; start += options_.context - 2)
+    for (int64_t start = 0; samples.empty() || !samples.back().timesteps.ends;
+         start += samples.back().timesteps.fields[0].tokens_per_step() - 1)
       samples.push_back(crop_text(document, start));
     return samples;
   }
-  const auto tokens = tokenizer_.tokens_per_step(*schema_, episode);
-  for (int64_t start = 0, length; start < episode.num_steps; start += length) {
-    length = longest(episode, tokens, start);
-    samples.push_back(sample(episode, {start, length}));
-  }
+  const auto windows = longest_windows(episode);
+  for (int64_t start = 0; start < episode.num_steps; start += windows[static_cast<size_t>(start)].length)
+    samples.push_back(sample(episode, windows[static_cast<size_t>(start)]));
   return samples;
 }
 

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "mugato/core/error.h"
+
 namespace mugato::env {
 
 Action RandomPolicy::act() {
@@ -22,13 +24,31 @@ Action RandomPolicy::act() {
 
 namespace {
 
-// Appends one timestep's values of the fields that `values` names.
-void append(const Schema& schema, const std::map<std::string, Value>& values, std::vector<std::vector<Value>>& columns) {
-  for (size_t i = 0; i < schema.fields.size(); ++i)
-    if (const auto found = values.find(schema.fields[i].name); found != values.end()) columns[i].push_back(found->second);
+using Column = std::vector<Value>;
+
+[[noreturn]] void throw_wrong(const FieldSpec& field, const std::string& where, const std::string& what) {
+  throw Error(where + ": field '" + field.name + "' " + what,
+              "reset, step and expert give every field of the schema, in its shape, at every timestep");
 }
 
-FieldValues stack(const std::vector<Value>& column) {
+// Appends one timestep's values of the fields that are read, or of those that are written.
+void append(const Schema& schema, const std::map<std::string, Value>& values, bool written, const std::string& where,
+            std::vector<Column>& columns) {
+  for (size_t i = 0; i < schema.fields.size(); ++i) {
+    const auto& field = schema.fields[i];
+    if (field.is_target() != written) continue;
+    const auto found = values.find(field.name);
+    if (found == values.end()) throw_wrong(field, where, written ? "is not in the expert's action" : "is not observed");
+    const auto* tensor = std::get_if<at::Tensor>(&found->second);
+    if ((tensor == nullptr) != (field.modality == Modality::kText) || (tensor != nullptr && !tensor->defined()))
+      throw_wrong(field, where, std::string("is not ") + name_of(field.modality));
+    if (tensor != nullptr && !columns[i].empty() && tensor->sizes() != std::get<at::Tensor>(columns[i].front()).sizes())
+      throw_wrong(field, where, "has another shape than at the first timestep");
+    columns[i].push_back(found->second);
+  }
+}
+
+FieldValues stack(const Column& column) {
   FieldValues field;
   if (std::holds_alternative<std::string>(column.front())) {
     for (const auto& value : column) field.text.push_back(std::get<std::string>(value));
@@ -44,13 +64,14 @@ FieldValues stack(const std::vector<Value>& column) {
 
 Episode demonstrate(Environment& environment, uint64_t seed) {
   const Schema& schema = environment.schema();
-  std::vector<std::vector<Value>> columns(schema.fields.size());
+  std::vector<Column> columns(schema.fields.size());
   Episode episode;
   auto observation = environment.reset(seed);
   for (bool done = false; !done; ++episode.num_steps) {
-    append(schema, observation, columns);
+    const std::string where = "seed " + std::to_string(seed) + ", timestep " + std::to_string(episode.num_steps);
+    append(schema, observation, /*written=*/false, where, columns);
     const auto action = environment.expert();
-    append(schema, action, columns);
+    append(schema, action, /*written=*/true, where, columns);
     auto result = environment.step(action);
     observation = std::move(result.observation);
     episode.total_return += result.reward;

@@ -205,11 +205,15 @@ Action ShapesQa::expert() {
 
 double ShapesQa::majority_accuracy(int64_t num_episodes) {
   TORCH_CHECK(num_episodes > 0, "shapes_qa: no episodes to count");
-  std::map<std::string, int64_t> counts;
-  int64_t most = 0;
-  for (int64_t i = 0; i < num_episodes; ++i)
-    most = std::max(most, ++counts[scene_of(evaluation_seed(static_cast<uint64_t>(i))).answer]);
-  return static_cast<double>(most) / static_cast<double>(num_episodes);
+  const auto count_answers = [num_episodes](uint64_t (*seed_of)(uint64_t)) {
+    std::map<std::string, int64_t> counts;
+    for (int64_t i = 0; i < num_episodes; ++i) ++counts[scene_of(seed_of(static_cast<uint64_t>(i))).answer];
+    return counts;
+  };
+  const auto seen = count_answers(train_seed);
+  const auto fewer = [](const auto& a, const auto& b) { return a.second < b.second; };
+  const auto& answer = std::max_element(seen.begin(), seen.end(), fewer)->first;
+  return static_cast<double>(count_answers(evaluation_seed)[answer]) / static_cast<double>(num_episodes);
 }
 
 // Measured by majority_accuracy(20000); the test EnvShapesQa.MajorityAnswerIsRare measures again.

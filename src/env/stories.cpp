@@ -280,6 +280,20 @@ double Stories::entropy() const {
   return expected_surprise(&all, 0);
 }
 
+double Stories::expected_words(const Rule& rule) const {
+  double expected = 0.0;
+  for (const auto& alternative : rule)
+    for (const auto& symbol : alternative.symbols)
+      expected +=
+          std::exp(alternative.log_weight) * (symbol.kind == Symbol::Kind::kRule ? expected_words(rules_[symbol.index]) : 1.0);
+  return expected;
+}
+
+ReferenceScores Stories::reference_scores() const {
+  const auto num_choices = static_cast<double>(vocabulary().size() + 2);
+  return {.random = (expected_words(rules_.front()) + 1.0) * std::log(num_choices), .expert = entropy()};
+}
+
 std::vector<std::string> Stories::vocabulary() const {
   std::set<std::string> words(words_.begin(), words_.end());
   for (const auto& variable : variables_)

@@ -116,7 +116,7 @@ StoriesScores score_stories(const Parts& parts, int64_t documents) {
   data::DataEntry entry;
   for (const auto& candidate : parts.config.data)
     if (candidate.source == "stories") entry = candidate;
-  StoriesScores scores;
+  StoriesScores scores{.random = source.stories().reference_scores().random};
   const auto count = static_cast<double>(documents);
   for (int64_t i = 0; i < documents; ++i)
     scores.entropy -= source.stories().tell(data::world_seed(data::Split::kEvaluation, i)).log_probability / count;

@@ -8,4 +8,9 @@ Registries::Registries() {
   data::register_builtins(sources, environments);
 }
 
+void Registries::add_world(const std::string& name, const env::EnvironmentRegistry::Builder& builder) {
+  environments.add(name, builder);
+  data::add_world(sources, name, builder);
+}
+
 }  // namespace mugato::run

@@ -51,6 +51,27 @@ std::string evaluation_line(int64_t step, const std::map<std::string, double>& m
   return text;
 }
 
+// Says once for a domain that its values do not fit their declared range; the metric data/clipped goes on counting.
+class ClippedWarning {
+ public:
+  ClippedWarning(ProgressConsole& console, std::vector<std::string> domains)
+      : console_(console), domains_(std::move(domains)), said_(domains_.size(), false) {}
+
+  void step(const StepReport& report) {
+    for (size_t d = 0; d < domains_.size(); ++d) {
+      if (said_[d] || report.clipped[d] == 0) continue;
+      said_[d] = true;
+      console_.line("warning: " + domains_[d] + ": " + std::to_string(report.clipped[d]) + " continuous values of step " +
+                    std::to_string(report.step) + " are outside of their field's range and were clipped: set its low and high");
+    }
+  }
+
+ private:
+  ProgressConsole& console_;
+  std::vector<std::string> domains_;
+  std::vector<bool> said_;
+};
+
 }  // namespace
 
 TrainResult train(const RunConfig& config, const Registries& registries, bool resume) {
@@ -71,6 +92,7 @@ TrainResult train(const RunConfig& config, const Registries& registries, bool re
                        .seed = seed});
   AdamW optimizer(*parts.agent, config.optim);
   ProgressConsole console(stderr, loader.domain_names());
+  ClippedWarning clipped(console, loader.domain_names());
   const auto state = resume ? resume_state(parts, store, optimizer, loader, console) : TrainState{};
 
   make_folders(run);
@@ -91,7 +113,11 @@ TrainResult train(const RunConfig& config, const Registries& registries, bool re
                    .checkpoints = store,
                    .metrics = metrics,
                    .domain_weights = weights,
-                   .on_step = [&](const StepReport& report) { console.step(report); },
+                   .on_step =
+                       [&](const StepReport& report) {
+                         clipped.step(report);
+                         console.step(report);
+                       },
                    .evaluate =
                        [&](int64_t step) {
                          auto result = held_out_losses(parts, registries, config.eval_documents);

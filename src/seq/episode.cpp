@@ -23,6 +23,8 @@ const char* name_of(Role role) {
   switch (role) {
     case Role::kObservation:
       return "observation";
+    case Role::kPrompt:
+      return "prompt";
     case Role::kAction:
       return "action";
     case Role::kAnswer:

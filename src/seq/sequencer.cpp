@@ -27,18 +27,28 @@ void write_image(const FieldTokens& field, int64_t e, LayoutBuilder& builder, Ra
 
 }  // namespace
 
-bool closes_with_end(const Schema& schema) {
-  const auto order = step_order(schema);
-  return !order.targets.empty() && schema.fields[order.targets.back()].modality == Modality::kText;
+bool Sequencer::is_target(const FieldSpec& field) const {
+  const bool is_text_observation = field.modality == Modality::kText && field.role == Role::kObservation;
+  return field.is_target() || (is_text_observation && options_.text_observations);
 }
 
-int64_t Sequencer::num_extra_tokens(const Schema& schema, int64_t num_steps, bool ends) const {
-  const bool separated = !step_order(schema).targets.empty();
-  return (separated ? num_steps : 0) + (ends && closes_with_end(schema) ? 1 : 0);
+bool Sequencer::starts_with_separator(const Schema& schema) const {
+  const auto observations = step_order(schema).observations;
+  return !observations.empty() && is_target(schema.fields[observations.front()]);
+}
+
+int64_t Sequencer::num_extra_tokens(const Schema& schema, int64_t num_steps) const {
+  int64_t num_targets = 0, num_written_texts = 0;
+  for (const auto& field : schema.fields) {
+    num_targets += field.is_target();
+    num_written_texts += field.is_target() && field.modality == Modality::kText;
+  }
+  return num_steps * ((num_targets > 0 ? 1 : 0) + num_written_texts) + (starts_with_separator(schema) ? 1 : 0);
 }
 
 int64_t Sequencer::num_tokens(const Sample& sample) const {
-  int64_t count = num_extra_tokens(*sample.schema, sample.timesteps.num_steps, sample.timesteps.ends);
+  int64_t count = num_extra_tokens(*sample.schema, sample.timesteps.num_steps);
+  if (sample.schema->is_text_document()) count -= (sample.timesteps.starts ? 0 : 1) + (sample.timesteps.ends ? 0 : 1);
   for (const auto& field : sample.timesteps.fields) count += num_valid(field);
   return count;
 }
@@ -47,7 +57,7 @@ void Sequencer::write_field(const FieldSpec& field, const FieldTokens& tokens, i
                             Random* random) const {
   if (field.modality == Modality::kImage) return write_image(tokens, e, builder, random);
   const LayoutBuilder::Use use{
-      .target = field.is_target() || (field.modality == Modality::kText && options_.text_observations),
+      .target = is_target(field),
       .action = field.role == Role::kAction,
   };
   const int64_t* ids = tokens.tokens.const_data_ptr<int64_t>() + e * tokens.tokens.stride(0);
@@ -59,6 +69,12 @@ void Sequencer::write_field(const FieldSpec& field, const FieldTokens& tokens, i
   }
 }
 
+void Sequencer::write_start(const Schema& schema, LayoutBuilder& builder) const {
+  if (!starts_with_separator(schema)) return;
+  builder.begin_timestep(0);
+  builder.add_id(vocabulary_.separator(), {});
+}
+
 void Sequencer::write_observations(const Schema& schema, const Timesteps& timesteps, int64_t e, LayoutBuilder& builder,
                                    Random* random) const {
   const auto order = step_order(schema);
@@ -67,25 +83,28 @@ void Sequencer::write_observations(const Schema& schema, const Timesteps& timest
     write_field(schema.fields[i], timesteps.fields[i], e, builder, random);
   }
   builder.begin_field(-1);
-  if (!order.targets.empty()) builder.add_id(vocabulary_.separator(), {});
+  const bool is_cut = schema.is_text_document() && e == 0 && !timesteps.starts;
+  if (!order.targets.empty() && !is_cut) builder.add_id(vocabulary_.separator(), {});
 }
 
 void Sequencer::write_targets(const Schema& schema, const Timesteps& timesteps, int64_t e, LayoutBuilder& builder) const {
+  const bool is_cut = schema.is_text_document() && e + 1 == timesteps.num_steps && !timesteps.ends;
   for (const size_t i : step_order(schema).targets) {
     builder.begin_field(static_cast<int64_t>(i));
     write_field(schema.fields[i], timesteps.fields[i], e, builder, nullptr);
+    builder.begin_field(-1);
+    if (schema.fields[i].modality == Modality::kText && !is_cut) builder.add_id(vocabulary_.end(), {.target = true});
   }
-  builder.begin_field(-1);
 }
 
 void Sequencer::write(const Sample& sample, LayoutBuilder& builder, Random* random) const {
   builder.begin_document(sample.domain);
+  write_start(*sample.schema, builder);
   for (int64_t e = 0; e < sample.timesteps.num_steps; ++e) {
     builder.begin_timestep(e);
     write_observations(*sample.schema, sample.timesteps, e, builder, random);
     write_targets(*sample.schema, sample.timesteps, e, builder);
   }
-  if (sample.timesteps.ends && closes_with_end(*sample.schema)) builder.add_id(vocabulary_.end(), {.target = true});
 }
 
 MicroBatch Sequencer::lay_out(std::span<const std::vector<Sample>> rows, int64_t capacity, int64_t num_domains,

@@ -51,7 +51,7 @@ void check_shape(const FieldSpec& field, const at::Tensor& values, const std::st
 // Why fields of this declaration can not be tokenized or written; empty when they can.
 std::string problem_of(const FieldSpec& field) {
   if (field.modality == Modality::kText) return field.role == Role::kAction ? "text is written as answer or text" : "";
-  if (field.role == Role::kAnswer || field.role == Role::kText)
+  if (field.role == Role::kPrompt || field.role == Role::kAnswer || field.role == Role::kText)
     return std::string("only text has the role ") + name_of(field.role);
   if (std::any_of(field.shape.begin(), field.shape.end(), [](int64_t size) { return size < 1; }))
     return "every axis of its shape is at least 1";
@@ -95,10 +95,17 @@ void check_steps(const Schema& schema, const Episode& episode) {
 
 }  // namespace
 
+int64_t Timesteps::num_clipped() const {
+  int64_t sum = 0;
+  for (const auto& field : fields) sum += field.num_clipped;
+  return sum;
+}
+
 Timesteps slice(const Timesteps& timesteps, Window window) {
   TORCH_CHECK(window.start >= 0 && window.length > 0 && window.start + window.length <= timesteps.num_steps);
   Timesteps part;
   part.num_steps = window.length;
+  part.starts = timesteps.starts && window.start == 0;
   part.ends = timesteps.ends && window.start + window.length == timesteps.num_steps;
   for (const auto& field : timesteps.fields) {
     part.fields.push_back(field);
@@ -159,7 +166,7 @@ FieldTokens Tokenizer::tokenize_text(const std::vector<std::string>& text) const
     longest = std::max(longest, ids.back().size());
   }
   const auto num_steps = static_cast<int64_t>(text.size()), width = static_cast<int64_t>(longest);
-  FieldTokens result{at::zeros({num_steps, width, 1}, at::kLong), at::zeros({num_steps, width}, at::kBool), {}};
+  FieldTokens result{.tokens = at::zeros({num_steps, width, 1}, at::kLong), .valid = at::zeros({num_steps, width}, at::kBool)};
   for (size_t e = 0; e < ids.size(); ++e) {
     std::copy(ids[e].begin(), ids[e].end(), result.tokens.data_ptr<int64_t>() + static_cast<int64_t>(e) * width);
     std::fill_n(result.valid.data_ptr<bool>() + static_cast<int64_t>(e) * width, ids[e].size(), true);
@@ -182,7 +189,8 @@ FieldTokens Tokenizer::tokenize(const FieldSpec& field, const FieldValues& value
     const int64_t channels = field.cells ? static_cast<int64_t>(field.num_values.size()) : 1;
     if (field.modality == Modality::kDiscrete)
       result.tokens = DiscreteCodec{field.num_values}.encode(values.values, name) + vocabulary_.discrete().begin;
-    else result.tokens = continuous_codec(field).encode(values.values, name) + vocabulary_.continuous().begin;
+    else
+      result.tokens = continuous_codec(field).encode(values.values, name, &result.num_clipped) + vocabulary_.continuous().begin;
     result.tokens = result.tokens.reshape({values.values.size(0), -1, channels});
   }
   result.valid = at::ones({result.tokens.size(0), result.tokens.size(1)}, at::kBool);

@@ -48,7 +48,8 @@ std::vector<fs::path> complete_checkpoints(const fs::path& folder) {
 nlohmann::json to_json(const TrainState& state) {
   nlohmann::json json{{"step", state.step}, {"data", state.data}, {"counts", nlohmann::json::object()}};
   if (std::isfinite(state.best_score)) json["best_score"] = state.best_score;
-  for (const auto& [domain, count] : state.counts) json["counts"][domain] = {count.samples, count.tokens, count.targets};
+  for (const auto& [domain, count] : state.counts)
+    json["counts"][domain] = {count.samples, count.tokens, count.targets, count.clipped};
   return json;
 }
 
@@ -58,7 +59,8 @@ TrainState from_json(const nlohmann::json& json) {
                    .data = json.at("data").get<std::string>(),
                    .best_score = json.value("best_score", static_cast<double>(INFINITY))};
   for (const auto& [domain, count] : json.at("counts").items())
-    state.counts[domain] = {count.at(0).get<int64_t>(), count.at(1).get<int64_t>(), count.at(2).get<int64_t>()};
+    state.counts[domain] = {count.at(0).get<int64_t>(), count.at(1).get<int64_t>(), count.at(2).get<int64_t>(),
+                            count.size() > 3 ? count.at(3).get<int64_t>() : 0};  // older checkpoints have three
   return state;
 }
 

@@ -91,6 +91,7 @@ StepReport Trainer::train_step() {
 
   for (size_t d = 0; d < sums.size(); ++d) {
     report.domain_loss.push_back(sums[d] / static_cast<double>(step.counts[d].targets));
+    report.clipped.push_back(step.counts[d].clipped);
     if (total > 0.0) report.loss += parts_.domain_weights[d] * sums[d] / total;
   }
   if (!std::isfinite(report.loss)) throw_not_finite("the loss", report.step);
@@ -111,6 +112,7 @@ void Trainer::log(const StepReport& report, const std::vector<DomainCounts>& cou
     total.samples += counts[d].samples;
     total.tokens += counts[d].tokens;
     total.targets += counts[d].targets;
+    total.clipped += counts[d].clipped;
   }
   if (report.step % options_.log_every != 0) return;
   const auto write = [&](const std::string& name, double value) { parts_.metrics.write(report.step, name, value); };
@@ -123,6 +125,8 @@ void Trainer::log(const StepReport& report, const std::vector<DomainCounts>& cou
     if (counts[d].targets > 0) write("train/loss/" + names[d], report.domain_loss[d]);
     write("data/samples/" + names[d], static_cast<double>(state_.counts[names[d]].samples));
     write("data/tokens/" + names[d], static_cast<double>(state_.counts[names[d]].tokens));
+    if (const auto clipped = state_.counts[names[d]].clipped; clipped > 0)
+      write("data/clipped/" + names[d], static_cast<double>(clipped));
   }
   if (seconds_since(last_flush_) < kSecondsBetweenFlushes) return;
   parts_.metrics.flush();

@@ -75,21 +75,55 @@ INSTANTIATE_TEST_SUITE_P(Worlds, CacheTest,
                                   std::to_string(tested.param.max_steps);
                          });
 
+// In every timestep actions, a reply, and, in one of the schemas, a further answer and an action after it.
 TEST(Policy, CachedEqualsUncachedWithActionsAndAnswersInEveryTimestep) {
   const Acting acting;
-  for (const int64_t context : {40, 90, 200}) {
-    auto policy = acting.policy(dialogue_schema(), 2, {.context = context, .max_answer = 12});
-    for (int64_t turn = 0; turn < 40; ++turn) {
-      std::vector<int64_t> sessions{0};
-      if (turn % 3 != 1) sessions.push_back(1);
-      policy.act(sessions, std::vector<Observation>(sessions.size(), dialogue_line(turn)));
-      for (size_t i = 0; i < sessions.size(); ++i) {
-        EXPECT_LE(policy.uncached(sessions[i]).layout.num_tokens(), context);
-        expect_close(policy.last_hidden()[static_cast<int64_t>(i)], acting.uncached_hidden(policy, sessions[i]),
-                     "context " + std::to_string(context) + " turn " + std::to_string(turn));
+  auto longer = dialogue_schema();
+  longer.fields.push_back({.name = "sigh", .role = Role::kAnswer});
+  longer.fields.push_back({.name = "zeal", .modality = Modality::kDiscrete, .role = Role::kAction, .num_values = {3}});
+  for (const auto& schema : {dialogue_schema(), longer})
+    for (const bool text_observations : {false, true})
+      for (const int64_t context : {40, 90, 200}) {
+        const auto sequencer = std::make_shared<Sequencer>(acting.tokenizer->vocabulary(), SequencerOptions{text_observations});
+        Policy policy(acting.agent, acting.tokenizer, sequencer, schema, 2, {.context = context, .max_answer = 12});
+        for (int64_t turn = 0; turn < 40; ++turn) {
+          std::vector<int64_t> sessions{0};
+          if (turn % 3 != 1) sessions.push_back(1);
+          policy.act(sessions, std::vector<Observation>(sessions.size(), dialogue_line(turn)));
+          for (size_t i = 0; i < sessions.size(); ++i) {
+            EXPECT_LE(policy.uncached(sessions[i]).layout.num_tokens(), context);
+            expect_close(policy.last_hidden()[static_cast<int64_t>(i)], acting.uncached_hidden(policy, sessions[i]),
+                         "context " + std::to_string(context) + " turn " + std::to_string(turn));
+          }
+        }
       }
+}
+
+// As in training: a reply is over before the next timestep begins, whether the agent ended it or it was too long.
+TEST(Policy, EveryReplyInMemoryIsFollowedByTheEnd) {
+  const Acting acting;
+  const int64_t end = acting.tokenizer->vocabulary().end(), context = 100;
+  int64_t num_longest = 0;
+  auto policy = acting.policy(dialogue_schema(), 1, {.context = context, .max_answer = 3});
+  for (int64_t turn = 0; turn < 60; ++turn) {
+    policy.act(std::vector<int64_t>{0}, std::vector<Observation>{dialogue_line(turn)});
+    const auto memory = policy.uncached(0).layout;
+    int64_t num_ends = 0;
+    for (int64_t slot = 0; slot + 1 < memory.num_tokens(); ++slot) {
+      const auto at = [slot](const at::Tensor& tensor, int64_t ahead) { return tensor[0][slot + ahead].item<int64_t>(); };
+      const bool is_end = at(memory.ids, 0) == end;
+      num_ends += is_end;
+      EXPECT_EQ(at(memory.timestep, 1) - at(memory.timestep, 0), is_end ? 1 : 0) << "slot " << slot;
     }
+    EXPECT_EQ(num_ends, memory.timestep.max().item<int64_t>());
+    if (num_ends == 0) continue;
+    const auto places = [&](int64_t id) { return (memory.ids[0] == id).nonzero().flatten(); };
+    const int64_t stop = places(end)[-1].item<int64_t>();
+    const int64_t start = places(acting.tokenizer->vocabulary().separator())[-2].item<int64_t>() + 3;  // after both of `act`
+    EXPECT_LE(stop - start, 3);
+    num_longest += stop - start == 3;
   }
+  EXPECT_GT(num_longest, 0) << "no answer was too long";
 }
 
 // What the policy remembers is, token for token, the document that training would have made of the same timesteps: the

@@ -157,13 +157,5 @@ TEST(Policy, ATimestepThatDoesNotFitIsAnError) {
   EXPECT_NE(message.find("does not fit into a context of 16"), std::string::npos) << message;
 }
 
-TEST(Policy, TextThatIsNotTheLastThingOfATimestepIsAnError) {
-  const Acting acting;
-  auto schema = dialogue_schema();
-  schema.fields.push_back({.name = "zeal", .modality = Modality::kDiscrete, .role = Role::kAction, .num_values = {3}});
-  const auto message = message_of([&] { acting.policy(schema, 1, {.context = Acting::kContext}); });
-  EXPECT_NE(message.find("'zeal' follows the text 'reply'"), std::string::npos) << message;
-}
-
 }  // namespace
 }  // namespace mugato::act

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "acting.h"
+#include "mugato/core/error.h"
 
 namespace mugato::act {
 namespace {
@@ -118,6 +119,14 @@ TEST(Score, RandomIsZeroAndTheExpertIsAHundred) {
     EXPECT_NEAR(score(results, reference).normalized, expected, 1e-12);
     EXPECT_NEAR(score(results, reference).interval.low, expected, 1e-12);
   }
+}
+
+TEST(Score, ReferencesThatDoNotDifferAreAnError) {
+  const std::vector<EpisodeResult> results(2, {.total_return = 1.0});
+  for (const env::ReferenceScores reference : {env::ReferenceScores{.random = 0.5, .expert = 0.5},
+                                               {.random = NAN, .expert = 1.0},
+                                               {.random = 0.0, .expert = INFINITY}})
+    EXPECT_THROW(score(results, reference), Error);
 }
 
 }  // namespace

@@ -19,6 +19,6 @@ run(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR} -B ${project} -G Ninja -DCMAKE
     ${launcher} -DCMAKE_PREFIX_PATH=${prefix})
 run(${CMAKE_COMMAND} --build ${project})
 run(${prefix}/bin/mugato --help)
-foreach(program own_model own_data)
+foreach(program own_model own_data own_world)
   run(${project}/${program} ${prefix}/share/mugato/tokenizers/quickstart.model ${BUILD}/consumer/runs/${program})
 endforeach()

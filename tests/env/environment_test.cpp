@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <vector>
+
+#include "mugato/core/error.h"
 
 namespace mugato::env {
 namespace {
@@ -150,6 +153,128 @@ TEST(Demonstrate, EveryFieldHasAllTimesteps) {
     EXPECT_TRUE(at::equal(episode.fields[2].values.select(1, 0), at::arange(steps, at::kFloat)));
     EXPECT_TRUE(at::equal(episode.fields[3].values, at::arange(steps - 1, -1, -1, at::kLong)));
     EXPECT_EQ(episode.fields[5].text.back(), "after " + std::to_string(steps - 1));
+  }
+}
+
+// A counter that does something wrong to one field of one timestep.
+class Wrong final : public Environment {
+ public:
+  explicit Wrong(std::function<void(int64_t, std::map<std::string, Value>&)> spoil) : spoil_(std::move(spoil)) {}
+  const Schema& schema() const override { return counter_.schema(); }
+  Observation reset(uint64_t seed) override { return spoiled(counter_.reset(seed), at_ = 0); }
+  StepResult step(const Action& action) override {
+    auto result = counter_.step(action);
+    result.observation = spoiled(std::move(result.observation), ++at_);
+    return result;
+  }
+  Action expert() override { return spoiled(counter_.expert(), at_); }
+  int64_t max_steps() const override { return counter_.max_steps(); }
+  ReferenceScores reference_scores() const override { return {}; }
+  at::Tensor picture() const override { return counter_.picture(); }
+
+ private:
+  std::map<std::string, Value> spoiled(std::map<std::string, Value> values, int64_t timestep) const {
+    spoil_(timestep, values);
+    return values;
+  }
+
+  Counter counter_;
+  std::function<void(int64_t, std::map<std::string, Value>&)> spoil_;
+  int64_t at_ = 0;
+};
+
+TEST(Demonstrate, AFieldThatIsForgottenOrOfAnotherKindIsAnErrorThatNamesItAndItsSeed) {
+  uint64_t seed = 0;
+  for (Counter counter; counter.length() < 3; counter.reset(++seed)) continue;
+  const auto message_of = [seed](auto spoil) -> std::string {
+    Wrong wrong(spoil);
+    try {
+      demonstrate(wrong, seed);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "nothing was thrown";
+  };
+  const auto expect = [seed](const std::string& message, int64_t timestep, const std::string& field) {
+    const auto where = "seed " + std::to_string(seed) + ", timestep " + std::to_string(timestep) + ": field '" + field + "'";
+    EXPECT_THAT(message, ::testing::AllOf(::testing::HasSubstr(where), ::testing::HasSubstr("\nhint: ")));
+  };
+  using Values = std::map<std::string, Value>;
+  expect(message_of([](int64_t, Values& values) { values.erase("torso"); }), 0, "torso");
+  expect(message_of([](int64_t timestep, Values& values) {
+           if (timestep == 2) values.erase("frame");
+         }),
+         2, "frame");
+  expect(message_of([](int64_t timestep, Values& values) {
+           if (timestep == 1) values.erase("left");
+         }),
+         1, "left");
+  const auto replace = [](const std::string& field, const Value& value) {
+    return [=](int64_t timestep, Values& values) {
+      if (timestep == 1 && values.contains(field)) values[field] = value;
+    };
+  };
+  expect(message_of(replace("task", at::zeros({2}))), 1, "task");
+  expect(message_of(replace("torso", "a word")), 1, "torso");
+  expect(message_of(replace("torso", at::Tensor())), 1, "torso");
+  expect(message_of(replace("torso", at::zeros({3}))), 1, "torso");
+}
+
+class EveryWorld : public ::testing::TestWithParam<std::string> {
+ protected:
+  static std::unique_ptr<Environment> build() {
+    EnvironmentRegistry worlds("environment");
+    register_builtins(worlds);
+    return worlds.build(GetParam());
+  }
+};
+std::vector<std::string> world_names() {
+  EnvironmentRegistry worlds("environment");
+  register_builtins(worlds);
+  return worlds.names();
+}
+INSTANTIATE_TEST_SUITE_P(Builtin, EveryWorld, ::testing::ValuesIn(world_names()),
+                         [](const auto& tested) { return tested.param; });
+
+// Paper 2.1: of the values, observations alone are mu-law encoded.
+TEST_P(EveryWorld, ActionsAreNotMuLawEncoded) {
+  const auto world = build();
+  for (const auto& field : world->schema().fields)
+    if (field.role == Role::kAction) {
+      EXPECT_FALSE(field.mu_law) << field.name;
+    }
+}
+
+// Nobody writes into an observation that was handed out before, or an episode would hold its last timestep many times.
+TEST_P(EveryWorld, ADemonstrationIsWhatWasSeenAndDoneStepByStep) {
+  const auto clone = [](const Value& value) -> Value {
+    const auto* tensor = std::get_if<at::Tensor>(&value);
+    return tensor ? Value(tensor->clone()) : value;
+  };
+  for (uint64_t seed = 0; seed < 5; ++seed) {
+    const auto episode = demonstrate(*build(), seed);
+    const auto world = build();
+    std::map<std::string, std::vector<Value>> copies;
+    auto observation = world->reset(seed);
+    for (bool done = false; !done;) {
+      for (const auto& [name, value] : observation) copies[name].push_back(clone(value));
+      const auto action = world->expert();
+      for (const auto& [name, value] : action) copies[name].push_back(clone(value));
+      auto result = world->step(action);
+      observation = std::move(result.observation);
+      done = result.done;
+    }
+    for (size_t i = 0; i < episode.fields.size(); ++i) {
+      const auto& name = world->schema().fields[i].name;
+      const auto& seen = copies.at(name);
+      ASSERT_EQ(static_cast<int64_t>(seen.size()), episode.num_steps) << name;
+      for (size_t e = 0; e < seen.size(); ++e) {
+        const auto* tensor = std::get_if<at::Tensor>(&seen[e]);
+        const bool same = tensor ? tensor->equal(episode.fields[i].values[static_cast<int64_t>(e)])
+                                 : std::get<std::string>(seen[e]) == episode.fields[i].text[e];
+        ASSERT_TRUE(same) << name << " timestep " << e;
+      }
+    }
   }
 }
 

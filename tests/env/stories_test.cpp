@@ -99,6 +99,46 @@ TEST(Stories, EntropyIsTheMeanSurprise) {
   EXPECT_LT(stories.entropy(), 30.0);
 }
 
+// A full stop is a word of its own here.
+size_t num_words(const std::string& text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return c == ' ' || c == '.'; })) + 1;
+}
+
+TEST(Stories, RandomWordsAreAsUnlikelyAsTheMeanOfManyStoriesSays) {
+  const Stories stories;
+  constexpr int kNumStories = 20'000;
+  double sum = 0.0, sum_of_squares = 0.0;
+  for (uint64_t seed = 0; seed < kNumStories; ++seed) {
+    // Each word, and the end, is one of the words, the full stop and the end.
+    const double nats = static_cast<double>(num_words(stories.tell(seed).text) + 1) *
+                        std::log(static_cast<double>(stories.vocabulary().size() + 2));
+    sum += nats;
+    sum_of_squares += nats * nats;
+  }
+  const double mean = sum / kNumStories, variance = sum_of_squares / kNumStories - mean * mean;
+  const auto reference = stories.reference_scores();
+  EXPECT_NEAR(reference.random, mean, 4 * std::sqrt(variance / kNumStories));
+  EXPECT_EQ(reference.expert, stories.entropy());
+  EXPECT_GT(reference.random, 5 * reference.expert);
+}
+
+TEST(Stories, ThePictureShowsTheDocumentOfItsSeed) {
+  const Stories stories;
+  const auto picture = stories.picture(3);
+  ASSERT_EQ(picture.sizes(), at::IntArrayRef({320, 560, 3}));
+  ASSERT_EQ(picture.scalar_type(), at::kByte);
+  EXPECT_TRUE(picture.equal(stories.picture(3)));
+  EXPECT_FALSE(picture.equal(stories.picture(4)));
+  for (uint64_t seed = 0; seed < 300; ++seed) {  // nothing is cut off: the margins are paper
+    const auto card = stories.picture(seed);
+    const auto is_ink = (card.select(2, 0) < 150);
+    EXPECT_GT(is_ink.sum().item<int64_t>(), 2000);
+    for (const auto& margin :
+         {is_ink.narrow(0, 0, 16), is_ink.narrow(0, 304, 16), is_ink.narrow(1, 0, 16), is_ink.narrow(1, 544, 16)})
+      EXPECT_FALSE(margin.any().item<bool>()) << "seed " << seed;
+  }
+}
+
 TEST(Stories, EqualTextsHaveEqualProbabilities) {
   const Stories stories;
   std::unordered_map<std::string, std::pair<double, int>> seen;  // log-probability, count

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "mugato/data/windows.h"
+#include "mugato/env/shapes_qa.h"
 #include "mugato/nn/objective.h"
 #include "mugato/run/evaluate.h"
 #include "mugato/run/inspect.h"
@@ -114,10 +115,22 @@ TEST_F(TrainedRun, TheHeldOutLossWeighsTargetsAsTrainingDoes) {
   EXPECT_GT(std::abs(metrics.at("loss") - unweighted), 1e-3) << "the two formulas could not be told apart";
 }
 
+TEST(Registries, AWorldThatIsAddedCanBePlayedAndTrainedOn) {
+  Registries registries;
+  registries.add_world("another", [] { return std::make_unique<env::ShapesQa>(); });
+  const auto source = registries.sources.build("another", data::DataEntry{.source = "another"}, data::Split::kEvaluation);
+  const auto world = registries.environments.build("another");
+  EXPECT_EQ(std::get<std::string>(world->reset(env::evaluation_seed(5)).at("question")), source->get(5).fields[1].text[0]);
+  EXPECT_EQ(source->get(5).id, "another episode 5");
+  expect_mentions(message_of([&] { registries.add_world("another", [] { return nullptr; }); }),
+                  {"environment 'another' is registered twice"});
+}
+
 TEST_F(TrainedRun, StoriesAreScoredAgainstTheGrammar) {
   const auto parts = Parts::load(run(), registries_);
   const auto scores = score_stories(parts, 5);
   EXPECT_GT(scores.entropy, 0.0);
+  EXPECT_GT(scores.random, scores.entropy);
   EXPECT_GT(scores.loss_over_entropy(), 1.0) << "better than the floor";
 }
 

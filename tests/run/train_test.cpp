@@ -34,6 +34,39 @@ TEST(Train, ResumingGivesTheLossesAndWeightsOfTheUninterruptedRun) {
   }
 }
 
+// Two steps of a thermometer that reads beyond its scale.
+class Thermometer : public data::Source {
+ public:
+  const Schema& schema() const override { return schema_; }
+  int64_t size() const override { return kUnbounded; }
+  Episode get(int64_t) const override {
+    return {.fields = {{at::tensor({20.0F, 45.0F}), {}}, {at::tensor({0, 1}, at::kLong), {}}}, .num_steps = 2, .id = "hot day"};
+  }
+
+ private:
+  Schema schema_{{{.name = "celsius", .modality = Modality::kContinuous, .low = -20.0, .high = 40.0},
+                  {.name = "heater", .modality = Modality::kDiscrete, .role = Role::kAction, .num_values = {2}}}};
+};
+
+TEST(Train, ValuesBeyondTheirRangeAreCountedAndSaidOnce) {
+  Registries registries;
+  registries.sources.add("thermometer", [](const auto&, auto) { return std::make_unique<Thermometer>(); });
+  const TemporaryFolder folder;
+  auto config = tiny_config(folder / "run", {"train.steps=3", "train.rows=1"});
+  config.data = {{.source = "thermometer"}, {.source = "point_maze", .max_steps = 2}};
+  ::testing::internal::CaptureStderr();
+  train(config, registries, false);
+  const auto said = ::testing::internal::GetCapturedStderr();
+  const auto first = said.find("warning: thermometer: ");
+  ASSERT_NE(first, std::string::npos) << said;
+  EXPECT_EQ(said.find("warning: ", first + 1), std::string::npos) << said;
+  const auto clipped = metric(folder / "run", "data/clipped/thermometer");
+  const auto samples = metric(folder / "run", "data/samples/thermometer");
+  ASSERT_EQ(clipped.size(), 3U);
+  EXPECT_EQ(clipped, samples) << "one value of each episode";
+  EXPECT_TRUE(metric(folder / "run", "data/clipped/point_maze").empty());
+}
+
 TEST(Train, ARunIsNotTrainedOverWithoutResume) {
   const Registries registries;
   const TemporaryFolder folder;

@@ -45,6 +45,7 @@ TEST(Schema, OtherDeclarationsAreErrorsThatNameTheField) {
   refused({.role = Role::kAction}, "answer or text");
   refused({.modality = discrete, .role = Role::kAnswer, .num_values = {2}}, "only text has the role answer");
   refused({.modality = continuous, .role = Role::kText}, "only text has the role text");
+  refused({.modality = image, .role = Role::kPrompt}, "only text has the role prompt");
   refused({.modality = image, .role = Role::kAction}, "never written");
   refused({.modality = image, .shape = {8, 8}}, "{height, width, channels}");
   refused({.modality = discrete, .role = Role::kAction, .shape = {2, 2}, .cells = true, .num_values = {3, 3}}, "not in cells");

@@ -22,11 +22,13 @@ struct Token {
   bool target = false;
 };
 
+bool is_read(const FieldSpec& field) { return field.role == Role::kObservation || field.role == Role::kPrompt; }
+
 std::vector<size_t> sorted_fields(const Schema& schema, bool targets, const std::vector<Modality>& modalities) {
   std::map<std::string, size_t> by_name;
   for (size_t i = 0; i < schema.fields.size(); ++i) {
     const auto& field = schema.fields[i];
-    if ((field.role != Role::kObservation) == targets && std::count(modalities.begin(), modalities.end(), field.modality) > 0)
+    if (is_read(field) != targets && std::count(modalities.begin(), modalities.end(), field.modality) > 0)
       by_name[field.name] = i;
   }
   std::vector<size_t> sorted;
@@ -41,7 +43,7 @@ void append(std::vector<Token>& stream, const Sample& sample, size_t i, int64_t 
     if (!field.valid[e][t].item<bool>()) continue;
     Token token{.field = static_cast<int64_t>(i), .timestep = e};
     token.local = spec.role == Role::kAction ? TokenLayout::kActionPosition : local++;
-    token.target = spec.role != Role::kObservation || (spec.modality == Modality::kText && text_observations);
+    token.target = !is_read(spec) || (spec.modality == Modality::kText && spec.role == Role::kObservation && text_observations);
     const auto values = field.tokens[e][t].contiguous();
     if (spec.modality == Modality::kImage) token.bytes.assign(static_cast<const char*>(values.data_ptr()), kPatchBytes);
     else
@@ -55,17 +57,24 @@ std::vector<Token> expected_stream(const Sample& sample, const Vocabulary& vocab
   const std::vector<std::vector<Modality>> groups{
       {Modality::kText}, {Modality::kImage}, {Modality::kDiscrete, Modality::kContinuous}};
   const auto written = sorted_fields(schema, true, {Modality::kText, Modality::kDiscrete, Modality::kContinuous});
+  const bool is_document = schema.fields[0].role == Role::kText;
   std::vector<Token> stream;
+  if (const auto texts = sorted_fields(schema, false, {Modality::kText});
+      text_observations && !texts.empty() && schema.fields[texts[0]].role == Role::kObservation)
+    stream.push_back({.ids = {vocabulary.separator()}});
   int64_t local = 0;
   for (int64_t e = 0; e < sample.timesteps.num_steps; ++e) {
     local = 0;
     for (const auto& group : groups)
       for (const size_t i : sorted_fields(schema, false, group)) append(stream, sample, i, e, local, text_observations);
-    stream.push_back({.ids = {vocabulary.separator()}, .timestep = e, .local = local++});
-    for (const size_t i : written) append(stream, sample, i, e, local, text_observations);
+    if (!is_document || sample.timesteps.starts)
+      stream.push_back({.ids = {vocabulary.separator()}, .timestep = e, .local = local++});
+    for (const size_t i : written) {
+      append(stream, sample, i, e, local, text_observations);
+      if (schema.fields[i].modality == Modality::kText && (!is_document || sample.timesteps.ends))
+        stream.push_back({.ids = {vocabulary.end()}, .timestep = e, .local = local++, .target = true});
+    }
   }
-  if (sample.timesteps.ends && schema.fields[written.back()].modality == Modality::kText)
-    stream.push_back({.ids = {vocabulary.end()}, .timestep = sample.timesteps.num_steps - 1, .local = local, .target = true});
   return stream;
 }
 
@@ -91,6 +100,19 @@ struct Reader {
   std::map<int64_t, Token> tokens;
 };
 
+// Some of the texts that are read become prompts, and some text documents lose their beginning.
+void vary(std::vector<std::vector<Sample>>& rows, Random& random) {
+  for (auto& row : rows)
+    for (auto& sample : row) {
+      auto schema = *sample.schema;
+      for (auto& field : schema.fields)
+        if (field.modality == Modality::kText && field.role == Role::kObservation && random.chance(0.3))
+          field.role = Role::kPrompt;
+      sample.schema = std::make_shared<const Schema>(schema);
+      if (schema.is_text_document()) sample.timesteps.starts = random.chance(0.5);
+    }
+}
+
 class RandomStreams : public ::testing::TestWithParam<bool> {};
 INSTANTIATE_TEST_SUITE_P(TextObservations, RandomStreams, ::testing::Bool());
 
@@ -100,7 +122,8 @@ TEST_P(RandomStreams, AreTextImagesValuesSeparatorAndTargets) {
     SCOPED_TRACE(seed);
     Random random(seed);
     constexpr int64_t kCapacity = 100;
-    const auto rows = random_rows(random, small_tokenizer(), sequencer, 3, kCapacity);
+    auto rows = random_rows(random, small_tokenizer(), sequencer, 3, kCapacity);
+    vary(rows, random);
     const auto batch = sequencer.lay_out(rows, kCapacity, 1);
     const Reader reader(batch);
     size_t num_tokens = 0, document = 0;
@@ -189,27 +212,73 @@ TEST(Sequencer, ATextDocumentIsSeparatorLettersEndAndAllButTheSeparatorAreTarget
   const std::vector<std::vector<Sample>> cut{{sample}};
   const auto part = sequencer.lay_out(cut, 6, 1);
   EXPECT_TRUE(at::equal(part.layout.targets, at::tensor({2, 0, 1}, at::kLong)));
+
+  sample.timesteps.starts = false;  // and one that begins within the text does not teach how texts begin
+  const std::vector<std::vector<Sample>> middle{{sample}};
+  const auto inside = sequencer.lay_out(middle, 3, 1);
+  EXPECT_TRUE(at::equal(inside.layout.ids[0], at::tensor({2, 0, 1}, at::kLong)));
+  EXPECT_TRUE(at::equal(inside.layout.targets, at::tensor({0, 1}, at::kLong)));
 }
 
-TEST(Sequencer, AnEndIsWrittenWhereADocumentEndsInTextAndNowhereElse) {
+// The ids and, of those, the targets.
+std::pair<std::vector<int64_t>, std::vector<int64_t>> read_document(const Sequencer& sequencer, const Sample& sample) {
+  const std::vector<std::vector<Sample>> rows{{sample}};
+  const auto layout = sequencer.lay_out(rows, sequencer.num_tokens(sample), 1).layout;
+  const auto read = [](const at::Tensor& tensor) {
+    return std::vector<int64_t>(tensor.const_data_ptr<int64_t>(), tensor.const_data_ptr<int64_t>() + tensor.numel());
+  };
+  return {read(layout.ids[0].contiguous()), read(layout.targets)};
+}
+
+Sample dialogue(const Tokenizer& tokenizer, Role role) {
+  const auto schema =
+      std::make_shared<Schema>(Schema{{{.name = "line", .role = role}, {.name = "reply", .role = Role::kAnswer}}});
+  const Episode episode{.fields = {{.text = {"a", "bc", "d"}}, {.text = {"ef", "", "g"}}}, .num_steps = 3, .id = "three turns"};
+  return {schema, tokenizer.tokenize(*schema, episode)};
+}
+
+TEST(Sequencer, AnEndFollowsEveryReplyAndIsATarget) {
   const auto tokenizer = small_tokenizer();
   const Sequencer sequencer(tokenizer.vocabulary(), {});
-  int64_t with = 0, without = 0;
+  const int64_t separator = tokenizer.vocabulary().separator(), end = tokenizer.vocabulary().end();
+  auto sample = dialogue(tokenizer, Role::kObservation);
+  for (const bool ends : {true, false}) {  // an answer is over, whether its episode is or not
+    sample.timesteps.ends = ends;
+    const auto [ids, targets] = read_document(sequencer, sample);
+    EXPECT_EQ(ids, (std::vector<int64_t>{0, separator, 4, 5, end, 1, 2, separator, end, 3, separator, 6, end}));
+    EXPECT_EQ(targets, (std::vector<int64_t>{4, 5, end, end, 6, end}));
+  }
+}
+
+TEST(Sequencer, TextObservationsArePredictedFromTheirFirstTokenAndPromptsNever) {
+  const auto tokenizer = small_tokenizer();
+  const Sequencer sequencer(tokenizer.vocabulary(), {.text_observations = true});
+  const int64_t separator = tokenizer.vocabulary().separator(), end = tokenizer.vocabulary().end();
+  const auto [ids, targets] = read_document(sequencer, dialogue(tokenizer, Role::kObservation));
+  EXPECT_EQ(ids, (std::vector<int64_t>{separator, 0, separator, 4, 5, end, 1, 2, separator, end, 3, separator, 6, end}));
+  EXPECT_EQ(targets, (std::vector<int64_t>{0, 4, 5, end, 1, 2, end, 3, 6, end}));
+  const auto [prompted, answers] = read_document(sequencer, dialogue(tokenizer, Role::kPrompt));
+  EXPECT_EQ(prompted, (std::vector<int64_t>{0, separator, 4, 5, end, 1, 2, separator, end, 3, separator, 6, end}));
+  EXPECT_EQ(answers, (std::vector<int64_t>{4, 5, end, end, 6, end}));
+}
+
+TEST(Sequencer, ThereAreAsManyEndsAsAnswersAndWholeTexts) {
+  const auto tokenizer = small_tokenizer();
+  const Sequencer sequencer(tokenizer.vocabulary(), {});
+  std::set<int64_t> seen;
   for (uint64_t seed = 0; seed < 100; ++seed) {
     Random random(seed);
     const auto sample = random_sample(random, tokenizer);
-    const std::vector<std::vector<Sample>> rows{{sample}};
-    const auto ids = sequencer.lay_out(rows, sequencer.num_tokens(sample), 1).layout.ids[0];
-    const bool writes_text = std::any_of(sample.schema->fields.begin(), sample.schema->fields.end(), [](const auto& field) {
-      return field.role == Role::kAnswer || field.role == Role::kText;
-    });
-    const int64_t ends = (ids == tokenizer.vocabulary().end()).sum().item<int64_t>();
-    EXPECT_EQ(ends, writes_text && sample.timesteps.ends ? 1 : 0);
-    EXPECT_EQ(ids[-1].item<int64_t>() == tokenizer.vocabulary().end(), ends > 0);
-    ++(ends > 0 ? with : without);
+    int64_t expected = 0;
+    for (const auto& field : sample.schema->fields) {
+      if (field.role == Role::kAnswer) expected += sample.timesteps.num_steps;
+      if (field.role == Role::kText && sample.timesteps.ends) ++expected;
+    }
+    const auto ids = read_document(sequencer, sample).first;
+    EXPECT_EQ(std::count(ids.begin(), ids.end(), tokenizer.vocabulary().end()), expected);
+    seen.insert(expected);
   }
-  EXPECT_GT(with, 0);
-  EXPECT_GT(without, 0);
+  EXPECT_GE(seen.size(), 4U) << "0 to 3 timesteps with an answer";
 }
 
 // Where a patch is said to be: in training anywhere in its interval, one draw per row and column of a picture, and in

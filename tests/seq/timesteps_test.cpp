@@ -144,7 +144,7 @@ TEST(Tokenizer, TokensPerStepAreThoseThatTheSequencerWrites) {
       const auto of_fields = (layout.ids != TokenLayout::kPad) & (layout.timestep == e) & (layout.field >= 0);
       EXPECT_EQ(of_fields.sum().item<int64_t>(), counts[static_cast<size_t>(e)]);
     }
-    EXPECT_EQ(layout.num_tokens(), sum + sequencer.num_extra_tokens(*schema, num_steps, true));
+    EXPECT_EQ(layout.num_tokens(), sum + sequencer.num_extra_tokens(*schema, num_steps));
   }
 }
 
@@ -200,6 +200,19 @@ TEST(Tokenizer, TextNeedsItsOwnTokenizer) {
   const Tokenizer none(Vocabulary({.text_size = 30}), nullptr);
   EXPECT_NO_THROW(none.tokenize({.name = "x", .modality = Modality::kContinuous}, {at::zeros({2})}));
   EXPECT_THAT([&] { none.tokenize({.name = "words"}, {.text = {"ab"}}); }, ThrowsMessage<Error>(HasSubstr("tokens.text")));
+}
+
+TEST(Tokenizer, CountsTheValuesThatItClips) {
+  const auto tokenizer = testing::small_tokenizer();
+  const Schema schema{{{.name = "heat", .modality = Modality::kContinuous, .shape = {2}, .low = -1.0, .high = 1.0},
+                       {.name = "push", .modality = Modality::kContinuous, .role = Role::kAction, .low = 0.0, .high = 2.0}}};
+  const Episode episode{.fields = {{at::tensor({0.0F, 5.0F, -1.5F, 1.0F}).reshape({2, 2})}, {at::tensor({-0.5F, 2.0F})}},
+                        .num_steps = 2,
+                        .id = "hot"};
+  const auto timesteps = tokenizer.tokenize(schema, episode);
+  EXPECT_EQ(timesteps.fields[0].num_clipped, 2);
+  EXPECT_EQ(timesteps.fields[1].num_clipped, 1);
+  EXPECT_EQ(timesteps.num_clipped(), 3);
 }
 
 }  // namespace

@@ -48,7 +48,7 @@ TEST(Checkpoint, RoundTripKeepsEveryBitOfTheState) {
   const TemporaryFolder folder;
   Saver saver(folder.path());
   TrainState state{.step = 1234567, .data = "{\"a\":\n\"b\"}", .best_score = 0.1 + 0.2};
-  state.counts["x"] = {1, 2, int64_t{1} << 60};
+  state.counts["x"] = {1, 2, int64_t{1} << 60, 7};
   saver.store.save(*saver.agent, saver.optimizer, state, false);
   Saver other(folder.path());
   for (auto& parameter : other.agent->parameters()) parameter.detach().zero_();
@@ -57,6 +57,7 @@ TEST(Checkpoint, RoundTripKeepsEveryBitOfTheState) {
   EXPECT_EQ(loaded.data, state.data);
   EXPECT_EQ(loaded.best_score, state.best_score);
   EXPECT_EQ(loaded.counts.at("x").targets, int64_t{1} << 60);
+  EXPECT_EQ(loaded.counts.at("x").clipped, 7);
   for (const auto& item : saver.agent->named_parameters())
     EXPECT_TRUE(item.value().equal(*other.agent->named_parameters().find(item.key()))) << item.key();
   EXPECT_EQ(read_file(saver.store.newest().value() / "config.toml"), "a = 1\n");

@@ -94,6 +94,16 @@ TEST(Trainer, WritesEveryMetricOnceAStep) {
   EXPECT_EQ(process.metrics.at(8, "data/samples/left") + process.metrics.at(8, "data/samples/right"), 64);
 }
 
+TEST(Trainer, CountsClippedValuesWhereThereAreAny) {
+  const TemporaryFolder folder;
+  Process process(Recipe{}, folder.path(), false);
+  process.stream.clipped_per_step = {0, 3};
+  process.run();
+  EXPECT_EQ(process.metrics.at(1, "data/clipped/right"), 3);
+  EXPECT_EQ(process.metrics.at(8, "data/clipped/right"), 24);
+  EXPECT_FALSE(process.metrics.values.contains({8, "data/clipped/left"}));
+}
+
 TEST(Trainer, KeepsTheBestByTheEvaluationLoss) {
   Recipe recipe;
   recipe.train.evaluate_every = 2;

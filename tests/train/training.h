@@ -28,12 +28,15 @@ class MadeUpStream : public BatchStream {
       step.micro_batches.push_back(builder.finish());
       for (size_t d = 0; d < names_.size(); ++d) step.counts[d].targets += step.micro_batches.back().target_counts[d];
     }
+    for (size_t d = 0; d < names_.size(); ++d) step.counts[d].clipped = clipped_per_step[d];
     ++position_;
     return step;
   }
   std::string state() const override { return std::to_string(position_); }
   void set_state(const std::string& state) override { position_ = std::stoll(state); }
   const std::vector<std::string>& domain_names() const override { return names_; }
+
+  std::vector<int64_t> clipped_per_step{0, 0};
 
  private:
   void write_row(int64_t row, LayoutBuilder& builder, std::vector<DomainCounts>& counts) const {

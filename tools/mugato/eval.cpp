@@ -23,7 +23,10 @@ nlohmann::json world_json(const run::Parts& parts, const run::Registries& regist
   const std::string& world = entry.source;
   if (world == "stories") {
     const auto scores = run::score_stories(parts, arguments.documents);
-    return {{"loss", scores.loss}, {"entropy", scores.entropy}, {"loss_over_entropy", scores.loss_over_entropy()}};
+    return {{"loss", scores.loss},
+            {"entropy", scores.entropy},
+            {"random", scores.random},
+            {"loss_over_entropy", scores.loss_over_entropy()}};
   }
   const auto result = run::play(parts, registries, entry.domain(), arguments.episodes);
   if (world == "shapes_qa")

@@ -17,7 +17,7 @@ struct PolicyOptions {
   int64_t context = 1024;    // tokens that a session remembers at most
   int64_t max_steps = 0;     // timesteps it remembers at most, as the windows of training had; 0: no such limit
   double temperature = 1.0;  // of sampling among the valid ids; 0: the most likely one
-  int64_t max_answer = 64;   // tokens of a text answer at most
+  int64_t max_answer = 64;   // tokens of a text answer at most, its end not counted
 };
 
 // Sessions act side by side, each in its own episode, sharing every forward pass. When a session's memory is full, the
@@ -53,7 +53,7 @@ class Policy {
   struct Session {
     struct Step {
       Timesteps read;                             // the observation, one timestep; target fields are empty
-      std::vector<std::vector<int64_t>> written;  // ids per target field, in the order of the timestep
+      std::vector<std::vector<int64_t>> written;  // ids per target field, in the order of the timestep, ends included
       int64_t observed_tokens = 0;                // separator included
     };
     std::vector<Step> memory;  // the last one is the present timestep
@@ -72,6 +72,7 @@ class Policy {
   void write_text(size_t field, std::span<const int64_t> sessions, at::Tensor& hidden);
   std::vector<int64_t> sample(const at::Tensor& hidden, std::span<const int64_t> sessions, const std::vector<IdRange>& legal);
   void write_id(Session& session, size_t field, int64_t id);
+  bool has_room_for_text(const Session& session, size_t field) const;
   int64_t tokens_of(const Session& session, size_t step) const;
   int64_t tokens_held(const Session& session) const;
 
@@ -81,7 +82,8 @@ class Policy {
   Schema schema_;
   StepOrder order_;
   PolicyOptions options_;
-  int64_t num_values_ = 0, most_text_ = 0;  // tokens that a timestep's actions have, and that its answer may have
+  int64_t num_start_ = 0;                         // tokens before the first timestep
+  int64_t least_written_ = 0, most_written_ = 0;  // tokens that are written in a timestep
   std::vector<Session> sessions_;
   std::unique_ptr<SequenceCache> cache_;
   at::Tensor last_hidden_;

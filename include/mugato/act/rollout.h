@@ -41,6 +41,7 @@ struct Scores {
   Interval interval;        // 95% bootstrap interval of `normalized`
 };
 
+// Throws Error when the references are equal or not finite.
 Scores score(std::span<const EpisodeResult> results, env::ReferenceScores reference);
 
 // 95% percentile interval of the mean by the bootstrap: 10,000 resamples by a fixed seed.

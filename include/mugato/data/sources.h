@@ -24,6 +24,9 @@ void declare(KeyTable& keys, const std::string& prefix, DataEntry& entry);
 
 using SourceRegistry = Registry<std::unique_ptr<Source>(const DataEntry&, Split)>;
 
+// The episodes of a world's expert as a source of the world's name.
+void add_world(SourceRegistry& registry, const std::string& name, env::EnvironmentRegistry::Builder builder);
+
 // Every environment of `worlds` as a source of its expert's episodes, and "stories".
 void register_builtins(SourceRegistry& registry, const env::EnvironmentRegistry& worlds);
 

@@ -20,19 +20,24 @@ class WindowCutter {
   };
   WindowCutter(std::shared_ptr<const Schema> schema, Options options, const Tokenizer& tokenizer, const Sequencer& sequencer);
 
-  // The whole episode where it fits; else a window that starts at random, every timestep equally likely to be in it (paper
-  // 2.3): the longest from there on. Text longer than the context is cut at a random token.
+  // Both throw Error that names the episode when it has no timestep, or one that alone is longer than the context: left out,
+  // it would never be missed. A blank text is a document of separator and end.
+
+  // The whole episode where it fits; else a window at random, every timestep equally likely to be in it (paper 2.3): the
+  // longest from its start on, or, of the windows that hold the first timestep, a shorter one. Text longer than the context
+  // is cut at a random token; a part that does not begin the text has no separator, so that its first token is no target.
   Sample random(const Episode& episode, Random& random) const;
 
-  // The whole episode as windows one after the other: for evaluation.
+  // The whole episode as windows one after the other: for evaluation. Parts of a long text overlap by a token, so that every
+  // token of it is a target once.
   std::vector<Sample> all(const Episode& episode) const;
 
  private:
-  // The longest length of a window from `start` on; throws Error when not even one timestep fits. Text documents always fit.
-  int64_t longest(const Episode& episode, const std::vector<int64_t>& tokens, int64_t start) const;
+  // The longest window from each timestep on. Text documents always fit.
+  std::vector<Window> longest_windows(const Episode& episode) const;
+  void check_steps(const Episode& episode) const;
   Sample sample(const Episode& episode, Window window) const;
   Sample crop_text(Sample sample, int64_t start) const;
-  bool is_text_document() const { return schema_->fields.size() == 1 && schema_->fields[0].role == Role::kText; }
 
   std::shared_ptr<const Schema> schema_;
   Options options_;

@@ -63,7 +63,8 @@ class RandomPolicy {
   Random random_;
 };
 
-// One whole episode played by the expert, as a source would yield it.
+// One whole episode played by the expert, as a source would yield it. Throws Error that names field, seed and timestep when the
+// world leaves out a field of its schema, or gives it another kind or shape than before.
 Episode demonstrate(Environment& environment, uint64_t seed);
 
 using EnvironmentRegistry = Registry<std::unique_ptr<Environment>()>;

@@ -57,7 +57,7 @@ class ShapesQa final : public Environment {
   static Scene scene_of(uint64_t seed);
   const Scene& scene() const { return scene_; }
 
-  // The share of the most frequent answer among the first `num_episodes` (> 0) evaluation seeds.
+  // How often the most frequent answer of the first `num_episodes` (> 0) training seeds is right on as many evaluation seeds.
   static double majority_accuracy(int64_t num_episodes);
 
  private:

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "mugato/env/environment.h"
+
 namespace mugato::env {
 
 // One document: lower-case ASCII words and full stops on one line, such as "mia took a red ball to the park on a sunny day.
@@ -39,6 +41,13 @@ class Stories {
 
   std::vector<std::string> vocabulary() const;  // the words, sorted, without the full stop
 
+  // Nats per document, so that less is better. expert: entropy(). random: a uniform choice at every point among the words, the
+  // full stop and the end of the document, exact.
+  ReferenceScores reference_scores() const;
+
+  // The document of a seed on a card for people, uint8 (320,560,3).
+  at::Tensor picture(uint64_t seed) const;
+
  private:
   static constexpr size_t kMaxVariables = 16;
 
@@ -63,6 +72,7 @@ class Stories {
   struct Teller;  // draws one
 
   Symbol compile(std::string_view symbol);
+  double expected_words(const Rule& rule) const;  // full stops included
   double expected_surprise(const Rest* rest, uint32_t bound) const;
 
   std::vector<std::string> words_;

@@ -23,9 +23,9 @@ struct WorldScores {
 WorldScores play(const Parts& parts, const Registries& registries, const std::string& name, int64_t episodes, int64_t first = 0,
                  const act::Watcher& watcher = {});
 
-// Stories on held-out documents: nats of the model and of the grammar per document.
+// Stories on held-out documents: nats of the model, of the grammar and of random words per document.
 struct StoriesScores {
-  double loss = 0.0, entropy = 0.0;
+  double loss = 0.0, entropy = 0.0, random = 0.0;
   double loss_over_entropy() const { return loss / entropy; }
 };
 StoriesScores score_stories(const Parts& parts, int64_t documents);

@@ -21,6 +21,9 @@ struct Registries {
   Registries();  // with the built-in ones
   Registries(const Registries&) = delete;
   Registries& operator=(const Registries&) = delete;
+
+  // A world of yours, to be played and filmed, and trained on by `source = "name"`. Throws Error when the name is taken.
+  void add_world(const std::string& name, const env::EnvironmentRegistry::Builder& builder);
 };
 
 // The parts that training, evaluation and acting share.

@@ -11,6 +11,7 @@ namespace mugato {
 // Counters of what a stream has handed out, per domain.
 struct DomainCounts {
   int64_t samples = 0, tokens = 0, targets = 0;
+  int64_t clipped = 0;  // continuous values outside of the range of their field
 };
 
 // The rows of one global step, in micro-batches that fit in memory.

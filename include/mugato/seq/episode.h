@@ -15,9 +15,10 @@ namespace mugato {
 enum class Modality { kText, kImage, kDiscrete, kContinuous };
 enum class Role {
   kObservation,  // read, never a target (text observations only with loss.text_observations)
+  kPrompt,       // text that is read and never a target, with loss.text_observations neither
   kAction,       // written by the agent: a target; one shared local position
   kAnswer,       // text that answers an observation: a target; written by the agent token by token, closed by the end id
-  kText,         // the text of a text document: a target from its first token
+  kText,         // the text of a text document: a target from its first token, closed by the end id
 };
 
 const char* name_of(Modality modality);
@@ -43,7 +44,7 @@ struct FieldSpec {
   double low = -1.0, high = 1.0;
 
   int64_t values_per_step() const;  // product of shape; 1 for a scalar
-  bool is_target() const { return role != Role::kObservation; }
+  bool is_target() const { return role != Role::kObservation && role != Role::kPrompt; }
 };
 
 // Fields in the order of their declaration; the Sequencer orders them within a timestep.
@@ -52,6 +53,9 @@ struct Schema {
 
   const FieldSpec& field(const std::string& name) const;  // throws Error with the nearest name
   int64_t index_of(const std::string& name) const;
+
+  // Whether an episode is one text and nothing else, the only thing that is cut within a timestep.
+  bool is_text_document() const { return fields.size() == 1 && fields[0].role == Role::kText; }
 };
 
 // Values of one field over E timesteps. Text: E strings in `text`. All else: `values` (E, shape...):

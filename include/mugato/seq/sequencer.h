@@ -29,15 +29,21 @@ class Sequencer {
   // Tokens of the document, separators and end included.
   int64_t num_tokens(const Sample& sample) const;
 
-  // Separators and ends that `timesteps` make beside the tokens of their fields.
-  int64_t num_extra_tokens(const Schema& schema, int64_t num_steps, bool ends) const;
+  // Separators and ends that `num_steps` whole timesteps make beside the tokens of their fields.
+  int64_t num_extra_tokens(const Schema& schema, int64_t num_steps) const;
 
-  // A whole document: every timestep as observations, separator, then actions, answers and text; at its end, when the episode
-  // ends there with an answer or text, the end id, which is a target. `random` draws the patches' position buckets for
+  // A whole document: every timestep as observations, separator, then actions, answers and text. After every answer and text
+  // comes the end id, which is a target: where to stop is learned in every timestep. A text document that is cut has the
+  // separator only with its beginning and the end id only with its end. `random` draws the patches' position buckets for
   // training; null takes the rounded mean of evaluation (paper C.3).
   void write(const Sample& sample, LayoutBuilder& builder, Random* random) const;
 
-  // The two halves of timestep e, for acting: what the agent reads (with the separator), and what it wrote.
+  // A document whose first token is a text observation and a target begins with a separator, which predicts it. The separator
+  // takes no local position of the timestep.
+  bool starts_with_separator(const Schema& schema) const;
+  void write_start(const Schema& schema, LayoutBuilder& builder) const;
+
+  // The two halves of timestep e, for acting: what the agent reads (with the separator), and what it wrote (with the ends).
   void write_observations(const Schema& schema, const Timesteps& timesteps, int64_t e, LayoutBuilder& builder,
                           Random* random) const;
   void write_targets(const Schema& schema, const Timesteps& timesteps, int64_t e, LayoutBuilder& builder) const;
@@ -49,13 +55,11 @@ class Sequencer {
   const Vocabulary& vocabulary() const { return vocabulary_; }
 
  private:
+  bool is_target(const FieldSpec& field) const;
   void write_field(const FieldSpec& field, const FieldTokens& tokens, int64_t e, LayoutBuilder& builder, Random* random) const;
 
   Vocabulary vocabulary_;
   SequencerOptions options_;
 };
-
-// Whether documents of this schema close with the end id: those that end in text, so that the model learns where to stop.
-bool closes_with_end(const Schema& schema);
 
 }  // namespace mugato

@@ -18,9 +18,10 @@
 namespace mugato {
 
 struct FieldTokens {
-  at::Tensor tokens;  // (E,T,C): int64 vocabulary ids, or uint8 patch bytes with C = 768
-  at::Tensor valid;   // (E,T) bool; text differs in length from timestep to timestep, the other modalities are all valid
-  PatchGrid grid;     // images only
+  at::Tensor tokens;        // (E,T,C): int64 vocabulary ids, or uint8 patch bytes with C = 768
+  at::Tensor valid;         // (E,T) bool; text differs in length from timestep to timestep, the other modalities are all valid
+  PatchGrid grid = {};      // images only
+  int64_t num_clipped = 0;  // continuous values outside of the range, among all that were tokenized together
 
   int64_t num_steps() const { return tokens.size(0); }
   int64_t tokens_per_step() const { return tokens.size(1); }
@@ -30,7 +31,10 @@ struct FieldTokens {
 struct Timesteps {
   std::vector<FieldTokens> fields;  // parallel to the schema's fields
   int64_t num_steps = 0;            // E
-  bool ends = true;                 // whether the last timestep is the episode's last
+  bool starts = true;               // whether the first timestep is the episode's first, from its first token on
+  bool ends = true;                 // whether the last timestep is the episode's last, to its last token
+
+  int64_t num_clipped() const;  // of all fields
 };
 
 // A contiguous run of timesteps. One for all fields: observations and actions can not come from different times.

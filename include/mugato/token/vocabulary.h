@@ -33,7 +33,7 @@ class Vocabulary {
   IdRange continuous() const { return {options_.text_size, options_.num_continuous}; }
   IdRange discrete() const;
   int64_t separator() const;  // between the observations and the actions of a timestep
-  int64_t end() const;        // closes a document
+  int64_t end() const;        // closes an answer or a text
   int64_t size() const { return end() + 1; }
 
   const VocabularyOptions& options() const { return options_; }

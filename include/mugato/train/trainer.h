@@ -34,6 +34,7 @@ struct StepReport {
   int64_t step = 0, num_steps = 0;  // updates done, of how many
   double loss = 0.0;                // weighted mean over targets, nats
   std::vector<double> domain_loss;  // mean per domain; NaN where a domain has no target
+  std::vector<int64_t> clipped;     // continuous values outside of their range, per domain
   double learning_rate = 0.0, gradient_norm = 0.0;
   int64_t slots = 0, tokens = 0, targets = 0;
   double seconds = 0.0;
