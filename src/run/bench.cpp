@@ -11,7 +11,7 @@
 #endif
 
 #include "mugato/nn/objective.h"
-#include "mugato/train/bf16_scope.h"
+#include "mugato/nn/bf16_scope.h"
 
 namespace mugato::run {
 namespace {

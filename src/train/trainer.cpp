@@ -5,7 +5,7 @@
 
 #include "mugato/core/error.h"
 #include "mugato/core/random.h"
-#include "mugato/train/bf16_scope.h"
+#include "mugato/nn/bf16_scope.h"
 
 namespace mugato {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "nn/bf16_scope.h"
+#include "mugato/nn/bf16_scope.h"
 #include "nn/closeness.h"
 
 namespace mugato {
@@ -121,7 +121,7 @@ TEST(MaskedCrossEntropyOfOthers, ComputesInBfloat16UnderAutocast) {
   const auto plain = problem.plain();
   const auto expected = problem.gradients(plain.weighted_sum);
   const auto ours = [&] {
-    const testing::Bf16Scope autocast;
+    const Bf16Scope autocast(true, at::kCPU);
     return masked_cross_entropy(problem.hidden, problem.head, problem.slots, problem.targets, problem.weights, 7);
   }();
   const auto found = problem.gradients(ours.weighted_sum);

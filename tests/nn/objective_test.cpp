@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "nn/bf16_scope.h"
+#include "mugato/nn/bf16_scope.h"
 #include "nn/closeness.h"
 #include "nn/random_batches.h"
 
@@ -152,7 +152,7 @@ TEST_P(NextToken, ComputesInBfloat16UnderAutocast) {
   exact.weighted_sum.backward();
   const auto expected = take_gradients();
   const auto coarse = [&] {
-    const testing::Bf16Scope autocast;
+    const Bf16Scope autocast(true, at::kCPU);
     return objective_.loss(batch, {1.0});
   }();
   coarse.weighted_sum.backward();
