@@ -19,7 +19,8 @@ Vocabulary::Vocabulary(const VocabularyOptions& options) : options_(options) {
   if (options.discrete_range == DiscreteRange::kPaper && options.text_size < options.num_discrete)
     throw Error("vocabulary: num_discrete is " + std::to_string(options.num_discrete) + ", but text has only " +
                     std::to_string(options.text_size) + " ids to share with discrete values",
-                "use the separate range, or a text tokenizer with more pieces");
+                "--set tokens.num_discrete=" + std::to_string(options.text_size) +
+                    ", tokens.discrete_range=separate, or a larger tokenizer");
 }
 
 IdRange Vocabulary::discrete() const {

@@ -18,12 +18,17 @@ struct RolloutArguments {
 };
 
 constexpr size_t kPictured = 3;  // episodes in an animation
+constexpr size_t kHeld = 3;      // times that an animation shows an episode's last frame again, so that its end is seen
 
 void write_pictures(const RolloutArguments& arguments, const std::vector<std::vector<at::Tensor>>& frames) {
-  std::vector<at::Tensor> all;
-  for (const auto& episode : frames) all.insert(all.end(), episode.begin(), episode.end());
-  if (!arguments.gif.empty()) env::write_gif(arguments.gif, all, 300);
-  if (!arguments.png.empty()) env::write_png(arguments.png, env::filmstrip(all, 6));
+  std::vector<at::Tensor> strip, film;
+  for (const auto& episode : frames) {
+    strip.insert(strip.end(), episode.begin(), episode.end());
+    film.insert(film.end(), episode.begin(), episode.end());
+    if (!episode.empty()) film.insert(film.end(), kHeld, episode.back());
+  }
+  if (!arguments.gif.empty()) env::write_gif(arguments.gif, film, 300);
+  if (!arguments.png.empty()) env::write_png(arguments.png, env::filmstrip(strip, 6));
 }
 
 void print_table(const std::string& world, const act::Scores& scores) {
@@ -75,8 +80,8 @@ void add_rollout(CLI::App& app) {
   command->add_option("--first-seed", arguments->first_seed, "number of the first evaluation seed")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command->add_option("--gif", arguments->gif, "animation of the first episodes");
-  command->add_option("--png", arguments->png, "filmstrip of the first episodes");
+  command->add_option("--gif", arguments->gif, "animation of the first three episodes");
+  command->add_option("--png", arguments->png, "filmstrip of the first three episodes");
   command->add_flag("--json", arguments->json, "print JSON instead of the table");
   command->add_option("--set", arguments->assignments, settable_help())->type_name("KEY=VALUE")->allow_extra_args(false);
   command->callback([arguments] { rollout(*arguments); });
