@@ -10,8 +10,8 @@
 #include <c10/cuda/CUDAFunctions.h>
 #endif
 
-#include "mugato/nn/objective.h"
 #include "mugato/nn/bf16_scope.h"
+#include "mugato/nn/objective.h"
 
 namespace mugato::run {
 namespace {
