@@ -10,6 +10,9 @@ endif()
 
 if(NOT MUGATO_TORCH_SITE)
   if(CMAKE_PREFIX_PATH OR Torch_DIR)
+    if(NOT CMAKE_CUDA_STANDARD)
+      set(CMAKE_CUDA_STANDARD 17)  # a LibTorch with CUDA tries nvcc out, for which older versions of CMake know no later one
+    endif()
     find_package(Torch QUIET)
   endif()
   foreach(flavor cuda cpu)
