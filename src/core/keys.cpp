@@ -8,6 +8,7 @@
 
 #include "keys_internal.h"
 #include "mugato/core/error.h"
+#include "mugato/core/text.h"
 #include "toml_node.h"
 
 namespace mugato {
@@ -54,9 +55,7 @@ std::string value_text(const KeyTarget& target) {
       [](const auto* value) -> std::string {
         using T = std::decay_t<decltype(*value)>;
         if constexpr (kIsList<T>) {
-          std::string text;
-          for (const auto& element : *value) text += (text.empty() ? "" : ", ") + element_text(element);
-          return "[" + text + "]";
+          return "[" + comma_separated(*value, [](const auto& element) { return element_text(element); }) + "]";
         } else {
           return element_text(*value);
         }

@@ -176,11 +176,7 @@ Loader::Made Loader::make(Position position, std::vector<Lane>& lanes) const {
   });
   made.step.counts.resize(domain_names_.size());
   for (const auto& lane : counts)
-    for (size_t d = 0; d < lane.size(); ++d) {
-      made.step.counts[d].samples += lane[d].samples;
-      made.step.counts[d].tokens += lane[d].tokens;
-      made.step.counts[d].clipped += lane[d].clipped;
-    }
+    for (size_t d = 0; d < lane.size(); ++d) made.step.counts[d] += lane[d];
   for (const auto& micro : made.step.micro_batches)
     for (size_t d = 0; d < micro.target_counts.size(); ++d) made.step.counts[d].targets += micro.target_counts[d];
   ++position.step;

@@ -41,20 +41,21 @@ void WindowCutter::check_steps(const Episode& episode) const {
 }
 
 std::vector<Window> WindowCutter::longest_windows(const Episode& episode) const {
-  const auto tokens = tokenizer_.tokens_per_step(*schema_, episode);
+  auto tokens = tokenizer_.tokens_per_step(*schema_, episode);
+  const int64_t once = sequencer_.num_extra_tokens(*schema_, 0), each = sequencer_.num_extra_tokens(*schema_, 1) - once;
+  for (auto& count : tokens) count += each;
   const int64_t most = options_.max_steps > 0 ? options_.max_steps : episode.num_steps;
   std::vector<Window> windows;
-  int64_t end = 0, sum = 0;  // of the window that grows at its end and shrinks at its start
-  const auto with = [&](int64_t length, int64_t added) { return sum + added + sequencer_.num_extra_tokens(*schema_, length); };
+  int64_t end = 0, sum = once;  // of the window that grows at its end and shrinks at its start
   for (int64_t start = 0; start < episode.num_steps; ++start) {
     for (; end < episode.num_steps && end - start < most; ++end) {
       const int64_t added = tokens[static_cast<size_t>(end)];
-      if (with(end - start + 1, added) > options_.context) break;
+      if (sum + added > options_.context) break;
       sum += added;
     }
     if (end == start)
       throw Error(episode.id + ": timestep " + std::to_string(start) + " alone has " +
-                      std::to_string(with(1, tokens[static_cast<size_t>(start)])) + " tokens, train.context is " +
+                      std::to_string(sum + tokens[static_cast<size_t>(start)]) + " tokens, train.context is " +
                       std::to_string(options_.context),
                   "raise train.context or make the observations smaller");
     windows.push_back({start, end - start});

@@ -62,8 +62,10 @@ at::Tensor pads_of(const at::Tensor& qkv, std::span<const DocumentSpan> document
   return pads.to(qkv.device());
 }
 
-at::Tensor zero_pads(const at::Tensor& x_BSHD, const at::Tensor& pads_BS) {
-  return x_BSHD.masked_fill(pads_BS.view({pads_BS.size(0), pads_BS.size(1), 1, 1}), 0);
+// Zeros at the pads of (B,S,...).
+at::Tensor zero_pads(const at::Tensor& x, at::Tensor pads_BS) {
+  while (pads_BS.dim() < x.dim()) pads_BS = pads_BS.unsqueeze(-1);
+  return x.masked_fill(pads_BS, 0);
 }
 
 // Query, key or value: (B,H,S,D).
@@ -81,8 +83,7 @@ bool flash_fits([[maybe_unused]] const at::Tensor& qkv) {
 
 }  // namespace
 
-at::Tensor DocumentAttention::operator()(const at::Tensor& qkv_BS3HD, double dropout) {
-  const auto& qkv = qkv_BS3HD;
+at::Tensor DocumentAttention::operator()(const at::Tensor& qkv, double dropout) {
   if (is_plain(qkv, documents_))
     return at::scaled_dot_product_attention(part_of(qkv, 0), part_of(qkv, 1), part_of(qkv, 2), {}, dropout, /*is_causal=*/true)
         .transpose(1, 2);
@@ -120,7 +121,7 @@ at::Tensor DocumentAttention::attend_masked(const at::Tensor& qkv, double dropou
     pads_ = pads_of(qkv, documents_);
   }
   // A masked value still enters as 0 times itself, and what a pad holds may be anything.
-  const auto clean = qkv.masked_fill(pads_.view({qkv.size(0), qkv.size(1), 1, 1, 1}), 0);
+  const auto clean = zero_pads(qkv, pads_);
   const auto out = at::scaled_dot_product_attention(part_of(clean, 0), part_of(clean, 1), part_of(clean, 2), mask_, dropout);
   return zero_pads(out.transpose(1, 2), pads_);
 }

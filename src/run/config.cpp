@@ -4,6 +4,7 @@
 
 #include "mugato/core/error.h"
 #include "mugato/core/files.h"
+#include "mugato/core/text.h"
 
 namespace mugato::run {
 namespace {
@@ -44,11 +45,9 @@ void declare(KeyTable& keys, TokenOptions& tokens) {
 }
 
 void declare(KeyTable& keys, ModelOptions& model) {
-  std::string all;
-  for (const auto& name : preset_names()) all += (all.empty() ? "" : ", ") + name;
   auto& sequence = model.agent.sequence;
   auto& embedder = model.agent.embedder;
-  keys.add("model.preset", &model.preset, "sizes to start from; keys of the file win: " + all);
+  keys.add("model.preset", &model.preset, "sizes to start from; keys of the file win: " + comma_separated(preset_names()));
   keys.add("model.trunk", &model.agent.trunk, "sequence model: transformer, or a registered name", not_empty());
   keys.add("model.width", &sequence.width, "width D of the trunk", range(8, 65536));
   keys.add("model.blocks", &sequence.blocks, "transformer blocks", range(0, 1024));

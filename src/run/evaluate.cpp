@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "mugato/core/error.h"
+#include "mugato/core/text.h"
 #include "mugato/data/windows.h"
 #include "mugato/data/world_source.h"
 
@@ -67,9 +68,8 @@ const data::DataEntry& entry_of(const Parts& parts, const Registries& registries
   const auto from = std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.source == name; });
   if (from != entries.end()) return *from;
   registries.environments.build(name);  // a world that nobody knows is another mistake
-  std::string known;
-  for (const auto& entry : entries) known += (known.empty() ? "" : ", ") + entry.domain();
-  throw Error("this run was not trained in '" + name + "'", "it was trained on " + known);
+  throw Error("this run was not trained in '" + name + "'",
+              "it was trained on " + comma_separated(entries, &data::DataEntry::domain));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "mugato/core/error.h"
 #include "mugato/core/files.h"
+#include "mugato/core/text.h"
 #include "mugato/text/sentencepiece.h"
 
 namespace fs = std::filesystem;
@@ -73,9 +74,8 @@ void check_settable(const std::vector<std::string>& assignments, const std::vect
   for (const auto& assignment : assignments) {
     const auto key = assignment.substr(0, assignment.find('='));
     if (std::find(settable.begin(), settable.end(), key) != settable.end()) continue;
-    std::string all;
-    for (const auto& name : settable) all += (all.empty() ? "" : ", ") + name;
-    throw Error("--set " + assignment + " has no effect here: the run is trained already", "what can be set: " + all);
+    throw Error("--set " + assignment + " has no effect here: the run is trained already",
+                "what can be set: " + comma_separated(settable));
   }
 }
 

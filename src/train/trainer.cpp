@@ -107,13 +107,7 @@ StepReport Trainer::train_step() {
 
 void Trainer::log(const StepReport& report, const std::vector<DomainCounts>& counts) {
   const auto& names = parts_.stream.domain_names();
-  for (size_t d = 0; d < names.size(); ++d) {
-    auto& total = state_.counts[names[d]];
-    total.samples += counts[d].samples;
-    total.tokens += counts[d].tokens;
-    total.targets += counts[d].targets;
-    total.clipped += counts[d].clipped;
-  }
+  for (size_t d = 0; d < names.size(); ++d) state_.counts[names[d]] += counts[d];
   if (report.step % options_.log_every != 0) return;
   const auto write = [&](const std::string& name, double value) { parts_.metrics.write(report.step, name, value); };
   write("train/loss", report.loss);

@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "acting.h"
+#include "message_of.h"
 #include "mugato/core/error.h"
 
 namespace mugato::act {
 namespace {
+
+using testing::message_of;
 
 TEST(Policy, OnlyLegalIdsAreDrawn) {
   for (const auto range : {DiscreteRange::kSeparate, DiscreteRange::kPaper})
@@ -108,16 +111,6 @@ TEST(Policy, EqualSeedsGiveEqualActionsWhateverElseActs) {
     same += std::get<at::Tensor>(a[0].at("action")).equal(std::get<at::Tensor>(b[1].at("action")));
   }
   EXPECT_GE(same, 19);  // a draw may lie on the edge between two ids by rounding
-}
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.exit_code(), 2);
-    return error.what();
-  }
-  return "nothing was thrown";
 }
 
 TEST(Policy, WrongObservationsAreErrorsThatNameTheFieldAndChangeNothing) {

@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "fake_sources.h"
+#include "message_of.h"
 #include "mugato/core/error.h"
 
 namespace mugato::data {
 namespace {
+
+using testing::message_of;
 
 constexpr int64_t kStepTokens = 4;
 
@@ -162,15 +165,6 @@ TEST(WindowCutter, EqualTimestepsAreDrawnByOneUniformStart) {
     EXPECT_EQ(window.length, std::min(start + most, steps) - window.start);
     EXPECT_EQ(random.below(1 << 30), expected.below(1 << 30)) << "another number of draws";
   }
-}
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
 }
 
 TEST(WindowCutter, ATimestepThatNeverFitsIsAnErrorWhicheverWindowIsDrawn) {

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "mugato/core/error.h"
+#include "message_of.h"
 #include "mugato/core/files.h"
 #include "mugato/run/run.h"
 #include "temporary_folder.h"
@@ -67,15 +67,7 @@ inline std::map<int64_t, double> metric(const std::filesystem::path& run, const 
   return values;
 }
 
-inline std::string message_of(const std::function<void()>& action, int exit_code = 2) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.exit_code(), exit_code);
-    return error.what();
-  }
-  return "nothing was thrown";
-}
+using testing::message_of;
 
 inline void expect_mentions(const std::string& text, const std::vector<std::string>& parts) {
   for (const auto& part : parts) EXPECT_NE(text.find(part), std::string::npos) << "no '" << part << "' in: " << text;

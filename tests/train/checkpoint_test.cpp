@@ -5,6 +5,7 @@
 
 #include <csignal>
 
+#include "message_of.h"
 #include "mugato/core/error.h"
 #include "mugato/core/files.h"
 #include "mugato/core/safetensors.h"
@@ -14,6 +15,7 @@ namespace mugato {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::message_of;
 using testing::Recipe;
 using testing::TemporaryFolder;
 using testing::tiny_agent;
@@ -34,15 +36,6 @@ struct Saver {
   AdamW optimizer{*agent, {}};
   CheckpointStore store;
 };
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 TEST(Checkpoint, RoundTripKeepsEveryBitOfTheState) {
   const TemporaryFolder folder;

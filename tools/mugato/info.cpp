@@ -2,6 +2,7 @@
 
 #include "commands.h"
 #include "load.h"
+#include "mugato/core/text.h"
 
 namespace mugato::program {
 namespace {
@@ -30,9 +31,7 @@ void info(const std::string& path, const std::vector<std::string>& assignments) 
                         std::to_string(vocabulary.discrete().begin + vocabulary.discrete().size) + "), separator " +
                         std::to_string(vocabulary.separator()) + ", end " + std::to_string(vocabulary.end()));
   row("a step", std::to_string(parts.config.train.rows) + " rows of " + std::to_string(parts.config.train.context) + " slots");
-  std::string data;
-  for (const auto& entry : parts.config.data) data += (data.empty() ? "" : ", ") + entry.domain();
-  row("data", data);
+  row("data", comma_separated(parts.config.data, &data::DataEntry::domain));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "mugato/core/text.h"
 #include "mugato/run/run.h"
 
 namespace mugato::program {
@@ -18,10 +19,6 @@ inline run::Parts load_config_or_run(const std::string& path, const run::Registr
   return run::Parts::shapes(run::read_config(path, assignments), registries);
 }
 
-inline std::string settable_help() {
-  std::string all;
-  for (const auto& key : run::settable_keys()) all += (all.empty() ? "" : ", ") + key;
-  return "change a key of the run: " + all;
-}
+inline std::string settable_help() { return "change a key of the run: " + comma_separated(run::settable_keys()); }
 
 }  // namespace mugato::program

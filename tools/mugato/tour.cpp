@@ -137,34 +137,29 @@ void show_row(int64_t row, const TokenLayout& layout, const data::Mixture& mixtu
   std::printf(" pads [%lld,%lld)\n", static_cast<long long>(end), static_cast<long long>(layout.capacity));
 }
 
-data::Mixture show_mixture(const run::Parts& parts, const std::vector<std::shared_ptr<const data::Source>>& sources) {
-  std::vector<double> weights;
-  std::vector<int64_t> sizes;
-  for (const auto& entry : parts.config.data) weights.push_back(entry.weight);
-  for (const auto& source : sources) sizes.push_back(source->size());
-  data::Mixture mixture(weights, sizes, static_cast<uint64_t>(parts.config.seed));
+void show_mixture(const data::Mixture& mixture, const std::vector<std::string>& names) {
   std::printf("  Mixture: which episode is drawn when, by seed and number of the draw alone\n   ");
   for (int64_t number = 0; number < 6; ++number) {
     const auto draw = mixture.draw(number);
-    std::printf(" %lld: %s %lld;", static_cast<long long>(number), parts.config.data[draw.source].source.c_str(),
+    std::printf(" %lld: %s %lld;", static_cast<long long>(number), names[draw.source].c_str(),
                 static_cast<long long>(draw.index));
   }
   std::printf(" ...\n");
-  return mixture;
 }
 
 // A global step as the trainer gets it: several documents a row, and the loss of each domain.
 void show_step(const run::Parts& parts, const run::Registries& registries) {
   const auto sources = parts.sources(registries, data::Split::kTrain);
   std::printf("all of them, mixed\n");
-  const auto mixture = show_mixture(parts, sources);
   data::Loader loader(parts.config.data, sources, parts.tokenizer, parts.sequencer,
                       {.rows = kRows, .context = kContext, .prefetch = 1, .seed = static_cast<uint64_t>(parts.config.seed)});
+  const auto& names = loader.domain_names();
+  show_mixture(loader.mixture(), names);
   const auto step = loader.next();
   const auto& batch = step.micro_batches.front();
   std::printf("  Loader: %lld rows of %lld slots, packed with documents that do not see each other\n",
               static_cast<long long>(kRows), static_cast<long long>(kContext));
-  for (int64_t row = 0; row < kRows; ++row) show_row(row, batch.layout, mixture, loader.domain_names());
+  for (int64_t row = 0; row < kRows; ++row) show_row(row, batch.layout, loader.mixture(), names);
   std::printf("  MicroBatch: ids (B,S) %s, patches (U,768) %s, %lld tokens, %lld targets\n", shape(batch.layout.ids).c_str(),
               shape(batch.patches).c_str(), static_cast<long long>(batch.layout.num_tokens()),
               static_cast<long long>(batch.layout.num_targets()));
@@ -173,7 +168,7 @@ void show_step(const run::Parts& parts, const run::Registries& registries) {
   const auto terms = objective.loss(batch, std::vector<double>(sources.size(), 1.0));
   std::printf("  LossTerms, divided once by the weighted number of targets:\n");
   for (size_t d = 0; d < sources.size(); ++d)
-    std::printf("    %-12s sum %.3f over %lld targets\n", loader.domain_names()[d].c_str(), terms.sums[d],
+    std::printf("    %-12s sum %.3f over %lld targets\n", names[d].c_str(), terms.sums[d],
                 static_cast<long long>(terms.counts[d]));
 }
 

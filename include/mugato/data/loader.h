@@ -36,6 +36,7 @@ class Loader : public BatchStream {
   void set_state(const std::string& state) override;  // throws Error when it is of another number of rows
   const std::vector<std::string>& domain_names() const override { return domain_names_; }
 
+  const Mixture& mixture() const { return mixture_; }        // which episode each draw is of
   double seconds_waited() const { return seconds_waited_; }  // in next(), since the start
 
  private:

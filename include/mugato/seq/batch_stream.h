@@ -12,6 +12,14 @@ namespace mugato {
 struct DomainCounts {
   int64_t samples = 0, tokens = 0, targets = 0;
   int64_t clipped = 0;  // continuous values outside of the range of their field
+
+  DomainCounts& operator+=(const DomainCounts& other) {
+    samples += other.samples;
+    tokens += other.tokens;
+    targets += other.targets;
+    clipped += other.clipped;
+    return *this;
+  }
 };
 
 // The rows of one global step, in micro-batches that fit in memory.
