@@ -17,3 +17,4 @@ add_library(mugato_sentencepiece INTERFACE)
 target_link_libraries(mugato_sentencepiece INTERFACE ${MUGATO_SENTENCEPIECE})
 
 find_package(GIF REQUIRED)
+find_package(ZLIB REQUIRED)

@@ -140,6 +140,12 @@ std::vector<std::string> KeyTable::names() const {
   return all;
 }
 
+std::vector<KeyTable::Description> KeyTable::descriptions() const {
+  std::vector<Description> all;
+  for (const auto& key : keys_) all.push_back({key.name, value_text(key.target), key.default_text, key.help});
+  return all;
+}
+
 void KeyTable::validate() const { validate(""); }
 
 void KeyTable::validate(const std::string& prefix) const {

@@ -23,6 +23,12 @@ std::vector<int64_t> sizes_of(const std::vector<std::shared_ptr<const Source>>& 
   return sizes;
 }
 
+std::vector<ReadingOrder> orders_of(const std::vector<std::shared_ptr<const Source>>& sources) {
+  std::vector<ReadingOrder> orders;
+  for (const auto& source : sources) orders.push_back(source->reading_order());
+  return orders;
+}
+
 // Runs task(0) ... task(count - 1) on `workers` threads, this one among them; the first error is rethrown.
 template <class Task>
 void run_parallel(int64_t count, int64_t workers, const Task& task) {
@@ -61,7 +67,7 @@ Loader::Loader(const std::vector<DataEntry>& entries, std::vector<std::shared_pt
       tokenizer_(std::move(tokenizer)),
       sequencer_(std::move(sequencer)),
       options_(options),
-      mixture_(weights_of(entries), sizes_of(sources_), options.seed) {
+      mixture_(weights_of(entries), sizes_of(sources_), options.seed, orders_of(sources_)) {
   for (size_t i = 0; i < entries.size(); ++i) {
     domain_names_.push_back(entries[i].domain());
     auto schema = std::make_shared<const Schema>(sources_[i]->schema());

@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <bit>
 #include <numeric>
 
 #include "mugato/core/error.h"
@@ -57,32 +56,16 @@ Cycle make_cycle(const std::vector<int64_t>& share, uint64_t key) {
 
 }  // namespace
 
-int64_t permuted(int64_t index, int64_t size, uint64_t key) {
-  TORCH_CHECK(index >= 0 && index < size, "index ", index, " of ", size);
-  if (size == 1) return 0;
-  // An even number of bits that holds size: at most four times as many places as values, so the walk is short.
-  const auto half = (std::bit_width(static_cast<uint64_t>(size - 1)) + 1U) / 2;
-  const uint64_t mask = (uint64_t{1} << half) - 1;
-  auto value = static_cast<uint64_t>(index);
-  do {
-    uint64_t left = value >> half, right = value & mask;
-    for (uint64_t round = 0; round < 4; ++round) {
-      const uint64_t mixed = left ^ (hash_key(key, round, right) & mask);
-      left = right;
-      right = mixed;
-    }
-    value = (left << half) | right;
-  } while (value >= static_cast<uint64_t>(size));
-  return static_cast<int64_t>(value);
-}
-
-Mixture::Mixture(std::vector<double> weights, std::vector<int64_t> sizes, uint64_t seed)
-    : sizes_(std::move(sizes)), share_(shares(weights)), seed_(seed) {
-  TORCH_CHECK(weights.size() == sizes_.size(), "one size per weight");
-  for (size_t i = 0; i < sizes_.size(); ++i)
-    if (sizes_[i] < 1 && share_[i] > 0)
+Mixture::Mixture(const std::vector<double>& weights, const std::vector<int64_t>& sizes, uint64_t seed,
+                 const std::vector<ReadingOrder>& orders)
+    : share_(shares(weights)), seed_(seed) {
+  TORCH_CHECK(weights.size() == sizes.size(), "one size per weight");
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    if (sizes[i] < 1 && share_[i] > 0)
       throw Error("[[data]] entry " + std::to_string(i) + " has no episodes",
                   "its source has a size() of 0: check where it reads from, or set its weight to 0");
+    orders_.emplace_back(sizes[i], orders.empty() ? ReadingOrder{} : orders[i], seed, i);
+  }
 }
 
 Draw Mixture::draw(int64_t number) const {
@@ -99,8 +82,7 @@ Draw Mixture::draw(int64_t number) const {
   Draw draw;
   draw.source = cycle.source[place];
   draw.count = cycle_number * share_[draw.source] + cycle.before[place];
-  const int64_t size = sizes_[draw.source];
-  draw.index = permuted(draw.count % size, size, hash_key(seed_, draw.source, draw.count / size));
+  draw.index = orders_[draw.source].index(draw.count);
   return draw;
 }
 

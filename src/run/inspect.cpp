@@ -113,7 +113,7 @@ InspectedSample inspect_sample(const Parts& parts, const Registries& registries,
     const auto& candidate = parts.config.data[i];
     names.push_back(candidate.domain());
     if (candidate.domain() != entry) continue;
-    const auto source = registries.sources.build(candidate.source, candidate, data::Split::kTrain);
+    const auto source = data::build_source(registries.sources, candidate, data::Split::kTrain);
     if (index >= source->size())
       throw Error(entry + " has " + std::to_string(source->size()) + " episodes", "choose a smaller --index");
     InspectedSample result{.schema = std::make_shared<const Schema>(source->schema()), .episode = source->get(index)};

@@ -104,7 +104,7 @@ Parts Parts::load(const fs::path& run, const Registries& registries, const std::
 
 std::vector<std::shared_ptr<const data::Source>> Parts::sources(const Registries& registries, data::Split split) const {
   std::vector<std::shared_ptr<const data::Source>> all;
-  for (const auto& entry : config.data) all.push_back(registries.sources.build(entry.source, entry, split));
+  for (const auto& entry : config.data) all.push_back(data::build_source(registries.sources, entry, split));
   return all;
 }
 

@@ -89,6 +89,12 @@ class KeyTable {
 
   std::vector<std::string> names() const;  // of the keys, in order of declaration; groups of tables are left out
 
+  // A key in words; value and default in TOML.
+  struct Description {
+    std::string name, value, default_value, help;
+  };
+  std::vector<Description> descriptions() const;  // in order of declaration, without the groups of tables
+
  private:
   struct Key {
     std::string name;

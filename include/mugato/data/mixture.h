@@ -6,22 +6,22 @@
 #include <memory>
 #include <vector>
 
-namespace mugato::data {
+#include "mugato/data/order.h"
 
-// A permutation of [0, size) that needs no memory: index -> index, by a keyed Feistel network walked until it lands inside.
-int64_t permuted(int64_t index, int64_t size, uint64_t key);
+namespace mugato::data {
 
 struct Draw {
   size_t source = 0;
   int64_t count = 0;  // how many draws of this source came before: its global order is 0, 1, 2, ...
-  int64_t index = 0;  // the episode: every one is drawn once before any is drawn again
+  int64_t index = 0;  // the episode, by the source's EpisodeOrder
 };
 
 class Mixture {
  public:
-  // One weight and size per source; weights count draws. Throws Error when no weight is positive, one is negative, or a source
-  // to be drawn from is empty.
-  Mixture(std::vector<double> weights, std::vector<int64_t> sizes, uint64_t seed);
+  // One weight and size per source, and how each is read cheaply; weights count draws. Throws Error when no weight is positive,
+  // one is negative, or a source to be drawn from is empty.
+  Mixture(const std::vector<double>& weights, const std::vector<int64_t>& sizes, uint64_t seed,
+          const std::vector<ReadingOrder>& orders = {});
 
   Draw draw(int64_t number) const;  // thread-safe
 
@@ -29,7 +29,7 @@ class Mixture {
   static constexpr int64_t kCycle = 1000;
 
  private:
-  std::vector<int64_t> sizes_;
+  std::vector<EpisodeOrder> orders_;
   std::vector<int64_t> share_;  // draws per cycle
   uint64_t seed_;
 };

@@ -1,0 +1,11 @@
+// One function per format on disk; what it registers is documented where it is defined.
+#pragma once
+
+#include "mugato/data/sources.h"
+
+namespace mugato::data {
+
+// A name that stays known where mugato was built without the library it needs.
+void add_missing(SourceRegistry& registry, const std::string& name, const std::string& library, const std::string& package);
+
+}  // namespace mugato::data
