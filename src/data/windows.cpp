@@ -105,10 +105,18 @@ std::vector<Sample> WindowCutter::all(const Episode& episode) const {
       samples.push_back(crop_text(document, start));
     return samples;
   }
-  const auto windows = longest_windows(episode);
-  for (int64_t start = 0; start < episode.num_steps; start += windows[static_cast<size_t>(start)].length)
-    samples.push_back(sample(episode, windows[static_cast<size_t>(start)]));
+  for (const auto& window : windows(episode)) samples.push_back(sample(episode, window));
   return samples;
+}
+
+std::vector<Window> WindowCutter::windows(const Episode& episode) const {
+  check_steps(episode);
+  if (schema_->is_text_document()) return {{0, 1}};
+  const auto longest = longest_windows(episode);
+  std::vector<Window> cut;
+  for (int64_t start = 0; start < episode.num_steps; start += cut.back().length)
+    cut.push_back(longest[static_cast<size_t>(start)]);
+  return cut;
 }
 
 }  // namespace mugato::data

@@ -32,6 +32,9 @@ class WindowCutter {
   // token of it is a target once.
   std::vector<Sample> all(const Episode& episode) const;
 
+  // Where all() cuts an episode of timesteps; of a text, the whole.
+  std::vector<Window> windows(const Episode& episode) const;
+
  private:
   // The longest window from each timestep on. Text documents always fit.
   std::vector<Window> longest_windows(const Episode& episode) const;
