@@ -11,12 +11,6 @@
 namespace mugato::data {
 namespace {
 
-std::vector<double> weights_of(const std::vector<DataEntry>& entries) {
-  std::vector<double> weights;
-  for (const auto& entry : entries) weights.push_back(entry.weight);
-  return weights;
-}
-
 std::vector<int64_t> sizes_of(const std::vector<std::shared_ptr<const Source>>& sources) {
   std::vector<int64_t> sizes;
   for (const auto& source : sources) sizes.push_back(source->size());
@@ -61,7 +55,7 @@ Loader::Loader(const std::vector<DataEntry>& entries, std::vector<std::shared_pt
       tokenizer_(std::move(tokenizer)),
       sequencer_(std::move(sequencer)),
       options_(options),
-      mixture_(weights_of(entries), sizes_of(sources_), options.seed) {
+      mixture_(mixture_weights(options.mixture, entries, sizes_of(sources_)), sizes_of(sources_), options.seed) {
   for (size_t i = 0; i < entries.size(); ++i) {
     domain_names_.push_back(entries[i].domain());
     auto schema = std::make_shared<const Schema>(sources_[i]->schema());

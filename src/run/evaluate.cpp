@@ -78,6 +78,7 @@ std::map<std::string, double> held_out_losses(const Parts& parts, const Registri
   std::map<std::string, double> metrics;
   double weighted_nll = 0.0, weighted_targets = 0.0;
   const auto sources = parts.sources(registries, data::Split::kEvaluation);
+  const auto weights = parts.weights();
   for (size_t i = 0; i < sources.size(); ++i) {
     const auto& entry = parts.config.data[i];
     const auto sum = read_source(parts, entry, *sources[i], documents);
@@ -86,7 +87,7 @@ std::map<std::string, double> held_out_losses(const Parts& parts, const Registri
     metrics["loss/" + entry.domain()] = sum.nll / targets;
     metrics["accuracy/" + entry.domain()] = static_cast<double>(sum.correct) / targets;
     // Training draws documents by weight, so of a source it sees weight times what is in one of its documents.
-    const double share = entry.weight * entry.loss_weight / static_cast<double>(sum.documents);
+    const double share = weights[i] * entry.loss_weight / static_cast<double>(sum.documents);
     weighted_nll += share * sum.nll;
     weighted_targets += share * targets;
   }

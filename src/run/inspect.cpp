@@ -1,6 +1,7 @@
 #include "mugato/run/inspect.h"
 
 #include "mugato/core/error.h"
+#include "mugato/data/opening.h"
 #include "mugato/token/discrete.h"
 
 namespace mugato::run {
@@ -113,7 +114,8 @@ InspectedSample inspect_sample(const Parts& parts, const Registries& registries,
     const auto& candidate = parts.config.data[i];
     names.push_back(candidate.domain());
     if (candidate.domain() != entry) continue;
-    const auto source = registries.sources.build(candidate.source, candidate, data::Split::kTrain);
+    auto facts = parts.facts_of(entry);
+    const auto source = data::open_training(registries.sources, candidate, facts);
     if (index >= source->size())
       throw Error(entry + " has " + std::to_string(source->size()) + " episodes", "choose a smaller --index");
     InspectedSample result{.schema = std::make_shared<const Schema>(source->schema()), .episode = source->get(index)};

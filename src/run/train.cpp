@@ -14,7 +14,7 @@ namespace {
 // The files every checkpoint carries: a run acts from its checkpoint alone.
 std::map<std::string, std::string> companion_files(const Parts& parts) {
   auto config = parts.config;
-  std::map<std::string, std::string> files{{"config.toml", keys_of(config).to_toml()}};
+  std::map<std::string, std::string> files{{"config.toml", keys_of(config).to_toml()}, {"data.json", to_json(parts.facts)}};
   if (parts.text) files["tokenizer.model"] = parts.text->serialized();
   return files;
 }
@@ -51,6 +51,15 @@ std::string evaluation_line(int64_t step, const std::map<std::string, double>& m
   return text;
 }
 
+std::vector<std::string> selection_lines(const Parts& parts) {
+  std::vector<std::string> lines;
+  for (const auto& [domain, facts] : parts.facts)
+    if (facts.episodes < facts.found)
+      lines.push_back(domain + ": trains on " + std::to_string(facts.episodes) + " of " + std::to_string(facts.found) +
+                      " episodes, chosen by their return");
+  return lines;
+}
+
 // Says once for a domain that its values do not fit their declared range; the metric data/clipped goes on counting.
 class ClippedWarning {
  public:
@@ -59,10 +68,11 @@ class ClippedWarning {
 
   void step(const StepReport& report) {
     for (size_t d = 0; d < domains_.size(); ++d) {
-      if (said_[d] || report.clipped[d] == 0) continue;
+      if (said_[d] || report.counts[d].clipped == 0) continue;
       said_[d] = true;
-      console_.line("warning: " + domains_[d] + ": " + std::to_string(report.clipped[d]) + " continuous values of step " +
-                    std::to_string(report.step) + " are outside of their field's range and were clipped: set its low and high");
+      console_.line("warning: " + domains_[d] + ": " + std::to_string(report.counts[d].clipped) +
+                    " continuous values of step " + std::to_string(report.step) +
+                    " are outside of their field's range and were clipped: set its low and high");
     }
   }
 
@@ -78,20 +88,17 @@ TrainResult train(const RunConfig& config, const Registries& registries, bool re
   const fs::path run = config.out;
   const StopSignal stop;
   auto parts = Parts::build(config, registries);
-  CheckpointStore store(run, config.train.keep, companion_files(parts));
-  if (!resume && store.newest())
+  const auto newest = CheckpointStore(run, config.train.keep, {}).newest();
+  if (!resume && newest)
     throw Error(run.string() + " already holds a run",
                 "continue it with --resume, or choose another folder with --set run.out=...");
 
-  const auto seed = static_cast<uint64_t>(config.seed);
-  data::Loader loader(config.data, parts.sources(registries, data::Split::kTrain), parts.tokenizer, parts.sequencer,
-                      {.rows = config.train.rows,
-                       .micro_rows = config.train.micro_rows,
-                       .context = config.train.context,
-                       .workers = config.train.workers,
-                       .seed = seed});
+  data::Loader loader(config.data, parts.open_training(registries, newest), parts.tokenizer, parts.sequencer,
+                      parts.loader_options());
+  CheckpointStore store(run, config.train.keep, companion_files(parts));
   AdamW optimizer(*parts.agent, config.optim);
   ProgressConsole console(stderr, loader.domain_names());
+  for (const auto& line : selection_lines(parts)) console.line(line);
   ClippedWarning clipped(console, loader.domain_names());
   const auto state = resume ? resume_state(parts, store, optimizer, loader, console) : TrainState{};
 
@@ -106,7 +113,7 @@ TrainResult train(const RunConfig& config, const Registries& registries, bool re
   NextTokenObjective objective(parts.agent);
   std::vector<double> weights;
   for (const auto& entry : config.data) weights.push_back(entry.loss_weight);
-  Trainer trainer(config.train, config.optim, seed, parts.device,
+  Trainer trainer(config.train, config.optim, static_cast<uint64_t>(config.seed), parts.device,
                   {.objective = objective,
                    .optimizer = optimizer,
                    .stream = loader,

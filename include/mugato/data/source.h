@@ -21,6 +21,9 @@ class Source {
   // The episode at an index in [0, size()). A pure function of the index, callable from several threads at once.
   virtual Episode get(int64_t index) const = 0;
 
+  // The sum of the rewards of an episode. A reader that knows it without reading the episode overrides this.
+  virtual double episode_return(int64_t index) const { return get(index).total_return; }
+
   static constexpr int64_t kUnbounded = INT64_MAX;
 };
 

@@ -6,6 +6,7 @@
 
 #include "mugato/core/keys.h"
 #include "mugato/core/registry.h"
+#include "mugato/data/mixture.h"
 #include "mugato/data/source.h"
 #include "mugato/env/environment.h"
 
@@ -18,9 +19,16 @@ struct DataEntry {
   double loss_weight = 1.0;  // weight of its targets in the loss
   int64_t max_steps = 0;     // longest window in timesteps; 0: as many as fit into the context
 
+  double return_filter = 0.0;  // which episodes are trained on: see selection.h
+  int64_t top = 0;
+
   const std::string& domain() const { return name.empty() ? source : name; }
 };
 void declare(KeyTable& keys, const std::string& prefix, DataEntry& entry);
+
+// The weights of entries in a mixture of sources of these sizes: see mixture.h.
+std::vector<double> mixture_weights(const MixtureOptions& options, const std::vector<DataEntry>& entries,
+                                    const std::vector<int64_t>& sizes);
 
 using SourceRegistry = Registry<std::unique_ptr<Source>(const DataEntry&, Split)>;
 
