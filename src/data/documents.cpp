@@ -1,6 +1,6 @@
 #include "mugato/data/documents.h"
 
-#include "mugato/core/error.h"
+#include "mugato/data/decorator.h"
 
 namespace mugato::data {
 namespace {
@@ -11,11 +11,6 @@ std::shared_ptr<const Schema> validated(const Schema& schema, const Tokenizer& t
 }
 
 }  // namespace
-
-Error of_entry(const std::string& domain, const Error& error) {
-  return {"[[data]] entry '" + domain + "': " + error.what(), "",
-          error.exit_code() == 2 ? Error::Kind::kUser : Error::Kind::kFailure};
-}
 
 DocumentMaker::DocumentMaker(DataEntry entry, std::shared_ptr<const Source> source, const Tokenizer& tokenizer,
                              const Sequencer& sequencer, Options options)

@@ -7,7 +7,9 @@ namespace mugato::data {
 std::shared_ptr<const Source> open_training(const SourceRegistry& registry, const DataEntry& entry, EntryFacts& facts) {
   std::shared_ptr<const Source> source = registry.build(entry.source, entry, Split::kTrain);
   facts.found = source->size();
-  source = select(std::move(source), {.return_filter = entry.return_filter, .top = entry.top}, entry.domain());
+  source =
+      select(std::move(source), {.return_filter = entry.return_filter, .top = entry.top, .skip_broken = entry.skips_broken()},
+             entry.domain());
   facts.episodes = source->size();
   return source;
 }

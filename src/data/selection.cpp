@@ -44,13 +44,22 @@ std::shared_ptr<const Source> select(std::shared_ptr<const Source> source, const
     throw Error("[[data]] entry '" + domain + "' makes a new episode for every draw: there is nothing to select from",
                 "leave out return_filter and top, which are for recorded episodes");
   std::vector<double> returns;
+  std::vector<int64_t> readable;
   for (int64_t i = 0; i < source->size(); ++i) {
-    returns.push_back(source->episode_return(i));
-    if (!std::isfinite(returns.back()))
-      throw Error("[[data]] entry '" + domain + "': the return of episode " + std::to_string(i) + " is not finite",
-                  "correct its rewards, or leave out return_filter and top");
+    try {
+      const double value = source->episode_return(i);
+      if (!std::isfinite(value))
+        throw Error("the return of episode " + std::to_string(i) + " is not finite",
+                    "correct its rewards, or leave out return_filter and top");
+      returns.push_back(value);
+      readable.push_back(i);
+    } catch (const Error& error) {
+      if (!options.skip_broken) throw of_entry(domain, error);
+    }
   }
+  if (readable.empty()) throw Error("[[data]] entry '" + domain + "': no episode can be read", "");
   auto kept = select_episodes(returns, options);
+  for (auto& index : kept) index = readable[static_cast<size_t>(index)];
   return std::make_shared<SelectedSource>(std::move(source), std::move(kept));
 }
 

@@ -19,6 +19,9 @@ void declare(KeyTable& keys, const std::string& prefix, DataEntry& entry) {
       range(0, 1));
   keys.add(prefix + "top", &entry.top, "train on this many episodes at most, those of the highest return; 0: on all",
            at_least(0));
+  keys.add(prefix + "on_bad_sample", &entry.on_bad_sample,
+           "error: a sample that can not be made ends the training; skip: it is left out and counted (data/skipped)",
+           one_of({"error", "skip"}));
 }
 
 std::vector<double> mixture_weights(const MixtureOptions& options, const std::vector<DataEntry>& entries,

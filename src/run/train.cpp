@@ -60,27 +60,40 @@ std::vector<std::string> selection_lines(const Parts& parts) {
   return lines;
 }
 
-// Says once for a domain that its values do not fit their declared range; the metric data/clipped goes on counting.
-class ClippedWarning {
+// Says once for a domain that its values do not fit their declared range, and that a sample of it is broken; the metrics
+// data/clipped and data/skipped go on counting.
+class DataWarnings {
  public:
-  ClippedWarning(ProgressConsole& console, std::vector<std::string> domains)
-      : console_(console), domains_(std::move(domains)), said_(domains_.size(), false) {}
+  DataWarnings(ProgressConsole& console, std::vector<std::string> domains)
+      : console_(console), domains_(std::move(domains)), clipped_(domains_.size(), false), skipped_(domains_.size(), false) {}
 
   void step(const StepReport& report) {
     for (size_t d = 0; d < domains_.size(); ++d) {
-      if (said_[d] || report.counts[d].clipped == 0) continue;
-      said_[d] = true;
-      console_.line("warning: " + domains_[d] + ": " + std::to_string(report.counts[d].clipped) +
-                    " continuous values of step " + std::to_string(report.step) +
-                    " are outside of their field's range and were clipped: set its low and high");
+      const auto& count = report.counts[d];
+      if (count.clipped > 0 && !clipped_[d])
+        console_.line("warning: " + domains_[d] + ": " + std::to_string(count.clipped) + " continuous values of step " +
+                      std::to_string(report.step) +
+                      " are outside of their field's range and were clipped: set its low and high");
+      if (count.skipped > 0 && !skipped_[d])
+        console_.line("warning: " + domains_[d] + ": " + std::to_string(count.skipped) + " broken samples of step " +
+                      std::to_string(report.step) + " were skipped: " + report.problems[d]);
+      clipped_[d] = clipped_[d] || count.clipped > 0;
+      skipped_[d] = skipped_[d] || count.skipped > 0;
     }
   }
 
  private:
   ProgressConsole& console_;
   std::vector<std::string> domains_;
-  std::vector<bool> said_;
+  std::vector<bool> clipped_, skipped_;
 };
+
+void say_skipped(ProgressConsole& console, const TrainState& state) {
+  for (const auto& [domain, count] : state.counts)
+    if (count.skipped > 0)
+      console.line(domain + ": " + std::to_string(count.skipped) + " broken samples were skipped in " +
+                   std::to_string(state.step) + " steps");
+}
 
 }  // namespace
 
@@ -99,7 +112,7 @@ TrainResult train(const RunConfig& config, const Registries& registries, bool re
   AdamW optimizer(*parts.agent, config.optim);
   ProgressConsole console(stderr, loader.domain_names());
   for (const auto& line : selection_lines(parts)) console.line(line);
-  ClippedWarning clipped(console, loader.domain_names());
+  DataWarnings warnings(console, loader.domain_names());
   const auto state = resume ? resume_state(parts, store, optimizer, loader, console) : TrainState{};
 
   make_folders(run);
@@ -122,7 +135,7 @@ TrainResult train(const RunConfig& config, const Registries& registries, bool re
                    .domain_weights = weights,
                    .on_step =
                        [&](const StepReport& report) {
-                         clipped.step(report);
+                         warnings.step(report);
                          console.step(report);
                        },
                    .evaluate =
@@ -133,6 +146,7 @@ TrainResult train(const RunConfig& config, const Registries& registries, bool re
                        }});
   trainer.state() = state;
   trainer.run(stop);
+  say_skipped(console, trainer.state());
   return {trainer.state().step, stop.signal()};
 }
 

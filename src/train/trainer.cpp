@@ -72,7 +72,7 @@ StepReport Trainer::train_step() {
   const auto begin = std::chrono::steady_clock::now();
   const auto step = parts_.stream.next();
   const double total = normaliser(step.counts, parts_.domain_weights);
-  StepReport report{.step = state_.step + 1, .num_steps = options_.steps, .counts = step.counts};
+  StepReport report{.step = state_.step + 1, .num_steps = options_.steps, .counts = step.counts, .problems = step.problems};
   std::vector<double> sums(parts_.domain_weights.size(), 0.0);
 
   parts_.optimizer.zero_grad();
@@ -124,6 +124,7 @@ void Trainer::log(const StepReport& report) {
     write_sum("tokens", sum.tokens);
     write_sum("targets", sum.targets);
     if (sum.clipped > 0) write_sum("clipped", sum.clipped);
+    if (sum.skipped > 0) write_sum("skipped", sum.skipped);
   }
   if (seconds_since(last_flush_) < kSecondsBetweenFlushes) return;
   parts_.metrics.flush();

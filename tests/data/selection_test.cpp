@@ -117,6 +117,7 @@ TEST(Select, SaysWhatItCanNotChooseFrom) {
               std::string::npos);
   const auto broken = std::make_shared<ReturnSource>(30);
   broken->broken = 17;
+  EXPECT_EQ(select(broken, {.top = 3, .skip_broken = true}, "games")->get(0).id, "clock episode 9");
   EXPECT_NE(testing::message_of([&] { select(broken, {.top = 3}, "games"); }).find("'games': the return of episode 17"),
             std::string::npos);
 }

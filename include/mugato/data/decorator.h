@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "mugato/core/error.h"
 #include "mugato/data/source.h"
 
 namespace mugato::data {
@@ -23,5 +24,11 @@ class SourceDecorator : public Source {
  private:
   std::shared_ptr<const Source> inner_;
 };
+
+// An error of reading a source that says which [[data]] entry it is of.
+inline Error of_entry(const std::string& domain, const Error& error) {
+  return {"[[data]] entry '" + domain + "': " + error.what(), "",
+          error.exit_code() == 2 ? Error::Kind::kUser : Error::Kind::kFailure};
+}
 
 }  // namespace mugato::data

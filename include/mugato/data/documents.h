@@ -43,7 +43,4 @@ class DocumentMaker {
   WindowCutter cutter_;
 };
 
-// An error of a sample that says which [[data]] entry it is of.
-Error of_entry(const std::string& domain, const Error& error);
-
 }  // namespace mugato::data

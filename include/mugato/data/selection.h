@@ -15,6 +15,7 @@ double expert_return(std::span<const double> returns);
 struct SelectionOptions {
   double return_filter = 0.0;  // least share of the expert's return; 0: any return
   int64_t top = 0;             // most episodes, those of the highest returns; 0: all
+  bool skip_broken = false;    // leave out episodes whose return can not be read; else they are an Error
 };
 
 // The episodes to keep, in their order. A share f of the expert's return R asks for R - (1 - f) |R| at least: f R where R is
@@ -38,7 +39,7 @@ class SelectedSource : public SourceDecorator {
 };
 
 // The source itself where nothing is to be selected; else asks every episode for its return. Throws Error that names `domain`
-// for an unbounded source and for a return that is not finite.
+// for an unbounded source, for a return that is not finite, and where no episode is left.
 std::shared_ptr<const Source> select(std::shared_ptr<const Source> source, const SelectionOptions& options,
                                      const std::string& domain);
 

@@ -22,6 +22,9 @@ struct DataEntry {
   double return_filter = 0.0;  // which episodes are trained on: see selection.h
   int64_t top = 0;
 
+  std::string on_bad_sample = "error";  // or "skip"
+
+  bool skips_broken() const { return on_bad_sample == "skip"; }
   const std::string& domain() const { return name.empty() ? source : name; }
 };
 void declare(KeyTable& keys, const std::string& prefix, DataEntry& entry);
