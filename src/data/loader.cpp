@@ -11,11 +11,7 @@
 namespace mugato::data {
 namespace {
 
-std::vector<double> weights_of(const std::vector<DataEntry>& entries) {
-  std::vector<double> weights;
-  for (const auto& entry : entries) weights.push_back(entry.weight);
-  return weights;
-}
+constexpr int64_t kMostBroken = 1000;  // samples in a row that a lane skips, before it takes the data to be broken as a whole
 
 std::vector<int64_t> sizes_of(const std::vector<std::shared_ptr<const Source>>& sources) {
   std::vector<int64_t> sizes;
@@ -63,19 +59,16 @@ struct Loader::Lane {
 
 Loader::Loader(const std::vector<DataEntry>& entries, std::vector<std::shared_ptr<const Source>> sources,
                std::shared_ptr<const Tokenizer> tokenizer, std::shared_ptr<const Sequencer> sequencer, LoaderOptions options)
-    : sources_(std::move(sources)),
-      tokenizer_(std::move(tokenizer)),
+    : tokenizer_(std::move(tokenizer)),
       sequencer_(std::move(sequencer)),
       options_(options),
-      mixture_(weights_of(entries), sizes_of(sources_), options.seed, orders_of(sources_)) {
+      mixture_(mixture_weights(options.mixture, entries, sizes_of(sources)), sizes_of(sources), options.seed,
+               orders_of(sources)) {
   for (size_t i = 0; i < entries.size(); ++i) {
     domain_names_.push_back(entries[i].domain());
-    auto schema = std::make_shared<const Schema>(sources_[i]->schema());
-    validate(*schema, tokenizer_->vocabulary());
-    cutters_.emplace_back(
-        std::move(schema),
-        WindowCutter::Options{.context = options.context, .max_steps = entries[i].max_steps, .domain = static_cast<int64_t>(i)},
-        *tokenizer_, *sequencer_);
+    makers_.emplace_back(
+        entries[i], std::move(sources[i]), *tokenizer_, *sequencer_,
+        DocumentMaker::Options{.context = options.context, .domain = static_cast<int64_t>(i), .seed = options.seed});
   }
   if (options_.micro_rows <= 0) options_.micro_rows = options_.rows;
   position_.draws.assign(static_cast<size_t>(options_.rows), 0);
@@ -134,60 +127,83 @@ GlobalStep Loader::next() {
   return std::move(made.step);
 }
 
-Sample Loader::draw(int64_t number) const {
-  const auto drawn = mixture_.draw(number);
-  Random random(hash_key(options_.seed, 0x77696e0a, number));
-  return cutters_[drawn.source].random(sources_[drawn.source]->get(drawn.index), random);
+// The lane's next document, after those that can not be made.
+void Loader::draw(int64_t lane, Position& position, Lane& state, Filled& filled) const {
+  auto& draws = position.draws[static_cast<size_t>(lane)];
+  for (int64_t broken = 0;; ++draws) {
+    const int64_t number = lane + draws * options_.rows;
+    const auto drawn = mixture_.draw(number);
+    auto made = makers_[drawn.source].make(number, drawn.index);
+    filled.counts[drawn.source].skipped += made.num_broken;
+    if (filled.problems[drawn.source].empty()) filled.problems[drawn.source] = made.problem;
+    if (!made.documents.empty()) {
+      state.carried = std::move(made.documents.front());
+      return;
+    }
+    if ((broken += made.num_broken) >= kMostBroken)
+      throw Error(std::to_string(broken) + " samples one after the other could not be made; the last of '" +
+                      domain_names_[drawn.source] + "': " + made.problem,
+                  "");
+  }
 }
 
-void Loader::fill(int64_t lane, Position& position, Lane& state, std::vector<Sample>& row,
-                  std::vector<DomainCounts>& counts) const {
+void Loader::fill(int64_t lane, Position& position, Lane& state, Filled& filled) const {
   int64_t room = options_.context;
-  auto& draws = position.draws[static_cast<size_t>(lane)];
-  for (;; ++draws) {
-    if (!state.carried) state.carried = draw(lane + draws * options_.rows);
+  for (;; ++position.draws[static_cast<size_t>(lane)]) {
+    if (!state.carried) draw(lane, position, state, filled);
     const int64_t tokens = sequencer_->num_tokens(*state.carried);
     // Neither would ever end: a document that no row holds, and documents that fill no row.
     TORCH_CHECK(tokens > 0 && tokens <= options_.context, "a document of ", tokens, " tokens in rows of ", options_.context);
     if (tokens > room) return;
     room -= tokens;
-    auto& count = counts[static_cast<size_t>(state.carried->domain)];
+    auto& count = filled.counts[static_cast<size_t>(state.carried->domain)];
     ++count.samples;
     count.tokens += tokens;
     count.clipped += state.carried->timesteps.num_clipped();
-    row.push_back(std::move(*state.carried));
+    filled.row.push_back(std::move(*state.carried));
     state.carried.reset();
   }
 }
 
 Loader::Made Loader::make(Position position, std::vector<Lane>& lanes) const {
-  const int64_t num_lanes = options_.rows, per_micro = options_.micro_rows, num_micro = (num_lanes + per_micro - 1) / per_micro;
-  const auto num_domains = static_cast<int64_t>(domain_names_.size());
-  std::vector<std::vector<Sample>> rows(static_cast<size_t>(num_lanes));
-  std::vector<std::vector<DomainCounts>> counts(static_cast<size_t>(num_lanes),
-                                                std::vector<DomainCounts>(domain_names_.size()));
-  run_parallel(num_lanes, options_.workers, [&](int64_t lane) {
+  const auto num_domains = domain_names_.size();
+  std::vector<Filled> filled(lanes.size(), {{}, std::vector<DomainCounts>(num_domains), std::vector<std::string>(num_domains)});
+  run_parallel(options_.rows, options_.workers, [&](int64_t lane) {
     const auto i = static_cast<size_t>(lane);
-    fill(lane, position, lanes[i], rows[i], counts[i]);
+    fill(lane, position, lanes[i], filled[i]);
   });
-  Made made;
-  made.step.micro_batches.resize(static_cast<size_t>(num_micro));
-  run_parallel(num_micro, options_.workers, [&](int64_t m) {
-    const int64_t first = m * per_micro, size = std::min(per_micro, num_lanes - first);
-    std::vector<Random> randoms;
-    for (int64_t lane = first; lane < first + size; ++lane)
-      randoms.emplace_back(hash_key(options_.seed, 0x706f730a, position.step, lane));
-    made.step.micro_batches[static_cast<size_t>(m)] = sequencer_->lay_out(
-        std::span(rows).subspan(static_cast<size_t>(first), static_cast<size_t>(size)), options_.context, num_domains, randoms);
-  });
-  made.step.counts.resize(domain_names_.size());
-  for (const auto& lane : counts)
-    for (size_t d = 0; d < lane.size(); ++d) made.step.counts[d] += lane[d];
-  for (const auto& micro : made.step.micro_batches)
-    for (size_t d = 0; d < micro.target_counts.size(); ++d) made.step.counts[d].targets += micro.target_counts[d];
+  Made made{.step = lay_out(position.step, filled)};
   ++position.step;
   made.after = std::move(position);
   return made;
+}
+
+GlobalStep Loader::lay_out(int64_t step, const std::vector<Filled>& lanes) const {
+  const int64_t num_lanes = options_.rows, per_micro = options_.micro_rows, num_micro = (num_lanes + per_micro - 1) / per_micro;
+  const auto num_domains = domain_names_.size();
+  GlobalStep result;
+  result.micro_batches.resize(static_cast<size_t>(num_micro));
+  run_parallel(num_micro, options_.workers, [&](int64_t m) {
+    const int64_t first = m * per_micro, size = std::min(per_micro, num_lanes - first);
+    std::vector<std::vector<Sample>> rows;
+    std::vector<Random> randoms;
+    for (int64_t lane = first; lane < first + size; ++lane) {
+      rows.push_back(lanes[static_cast<size_t>(lane)].row);
+      randoms.emplace_back(hash_key(options_.seed, 0x706f730a, step, lane));
+    }
+    result.micro_batches[static_cast<size_t>(m)] =
+        sequencer_->lay_out(rows, options_.context, static_cast<int64_t>(num_domains), randoms);
+  });
+  result.counts.resize(num_domains);
+  result.problems.resize(num_domains);
+  for (size_t d = 0; d < num_domains; ++d) {
+    for (const auto& lane : lanes) {
+      result.counts[d] += lane.counts[d];
+      if (result.problems[d].empty()) result.problems[d] = lane.problems[d];
+    }
+    for (const auto& micro : result.micro_batches) result.counts[d].targets += micro.target_counts[d];
+  }
+  return result;
 }
 
 std::string Loader::state() const { return nlohmann::json{{"step", position_.step}, {"draws", position_.draws}}.dump(); }

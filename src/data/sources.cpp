@@ -20,8 +20,29 @@ void declare(KeyTable& keys, const std::string& prefix, DataEntry& entry) {
   keys.add(prefix + "loss_weight", &entry.loss_weight, "weight of a target of this entry in the loss", at_least(0));
   keys.add(prefix + "max_steps", &entry.max_steps, "longest window in timesteps; 0: as many as fit into train.context",
            at_least(0));
+  keys.add(
+      prefix + "return_filter", &entry.return_filter,
+      "least share of the expert's return that an episode to train on has; the expert's is the best mean of 1000 episodes in "
+      "a row, or of a tenth of them (paper: 0.8); 0: any",
+      range(0, 1));
+  keys.add(prefix + "top", &entry.top, "train on this many episodes at most, those of the highest return; 0: on all",
+           at_least(0));
+  keys.add(prefix + "on_bad_sample", &entry.on_bad_sample,
+           "error: a sample that can not be made ends the training; skip: it is left out and counted (data/skipped)",
+           one_of({"error", "skip"}));
   declare(keys, prefix, entry.reading);
   keys.add_named_tables(prefix + "fields", &entry.fields, "fields declared anew, by name");
+}
+
+std::vector<double> mixture_weights(const MixtureOptions& options, const std::vector<DataEntry>& entries,
+                                    const std::vector<int64_t>& sizes) {
+  std::vector<double> weights;
+  std::vector<std::string> names;
+  for (const auto& entry : entries) {
+    weights.push_back(entry.weight);
+    names.push_back(entry.domain());
+  }
+  return mixture_weights(options, weights, sizes, names);
 }
 
 void declare(KeyTable& keys, const std::string& prefix, ReadingOptions& options) {

@@ -1,6 +1,8 @@
 #include "mugato/run/inspect.h"
 
 #include "mugato/core/error.h"
+#include "mugato/data/documents.h"
+#include "mugato/data/opening.h"
 #include "mugato/token/discrete.h"
 
 namespace mugato::run {
@@ -113,14 +115,18 @@ InspectedSample inspect_sample(const Parts& parts, const Registries& registries,
     const auto& candidate = parts.config.data[i];
     names.push_back(candidate.domain());
     if (candidate.domain() != entry) continue;
-    const auto source = data::build_source(registries.sources, candidate, data::Split::kTrain);
+    auto facts = parts.facts_of(entry);
+    const auto source = data::open_training(registries.sources, candidate, facts);
     if (index >= source->size())
       throw Error(entry + " has " + std::to_string(source->size()) + " episodes", "choose a smaller --index");
-    InspectedSample result{.schema = std::make_shared<const Schema>(source->schema()), .episode = source->get(index)};
-    const data::WindowCutter cutter(result.schema, {.context = parts.config.train.context, .max_steps = candidate.max_steps},
-                                    *parts.tokenizer, *parts.sequencer);
-    Random random(hash_key(static_cast<uint64_t>(parts.config.seed), static_cast<uint64_t>(index)));
-    result.sample = cutter.random(result.episode, random);
+    const auto seed = static_cast<uint64_t>(parts.config.seed);
+    const data::DocumentMaker maker(candidate, source, *parts.tokenizer, *parts.sequencer,
+                                    {.context = parts.config.train.context, .seed = seed});
+    auto made = maker.make(index, index);
+    if (made.documents.empty()) throw Error(made.problem, "");
+    InspectedSample result{
+        .schema = maker.schema(), .episode = source->get(index), .sample = std::move(made.documents.front())};
+    Random random(hash_key(seed, index));
     const std::vector<std::vector<Sample>> rows{{result.sample}};
     std::vector<Random> randoms{random};
     result.batch = parts.sequencer->lay_out(rows, parts.sequencer->num_tokens(result.sample), 1, randoms);
