@@ -19,6 +19,15 @@ void declare(KeyTable& keys, const std::string& prefix, DataEntry& entry) {
       range(0, 1));
   keys.add(prefix + "top", &entry.top, "train on this many episodes at most, those of the highest return; 0: on all",
            at_least(0));
+  keys.add(
+      prefix + "normalize", &entry.normalize,
+      "of continuous fields: none: mu-law or limits, as the source says; min_max, quantile: limits of each value are measured "
+      "when training starts, and kept with it",
+      one_of({"none", "min_max", "quantile"}));
+  keys.add(prefix + "normalize_quantile", &entry.normalize_quantile,
+           "with normalize = \"quantile\": the share of values beyond each limit, which are clipped", range(0, 0.49));
+  keys.add(prefix + "statistics_episodes", &entry.statistics_episodes, "episodes that limits are measured in, at most",
+           at_least(1));
   keys.add(prefix + "on_bad_sample", &entry.on_bad_sample,
            "error: a sample that can not be made ends the training; skip: it is left out and counted (data/skipped)",
            one_of({"error", "skip"}));

@@ -48,6 +48,17 @@ void check_shape(const FieldSpec& field, const at::Tensor& values, const std::st
               "make the source's values and its schema agree");
 }
 
+std::string problem_of_range(const FieldSpec& field) {
+  if (field.mu_law) return "";
+  if (field.low.size() != field.high.size()) return "it has not as many lower as upper limits";
+  if (field.low.size() != 1 && static_cast<int64_t>(field.low.size()) != field.values_per_step())
+    return "low and high have one entry for all values, or one for each";
+  for (size_t k = 0; k < field.low.size(); ++k)
+    if (!std::isfinite(field.low[k]) || !std::isfinite(field.high[k]) || field.low[k] >= field.high[k])
+      return "low has to be below high";
+  return "";
+}
+
 // Why fields of this declaration can not be tokenized or written; empty when they can.
 std::string problem_of(const FieldSpec& field) {
   if (field.modality == Modality::kText) return field.role == Role::kAction ? "text is written as answer or text" : "";
@@ -62,9 +73,7 @@ std::string problem_of(const FieldSpec& field) {
   if (field.cells && field.is_target()) return "an action is written value by value, not in cells";
   if (field.modality == Modality::kContinuous) {
     if (field.cells) return "only discrete values come in cells";
-    return field.mu_law || (std::isfinite(field.low) && std::isfinite(field.high) && field.low < field.high)
-               ? ""
-               : "low has to be below high";
+    return problem_of_range(field);
   }
   if (field.num_values.empty()) return "it does not say how many values it has";
   if (std::any_of(field.num_values.begin(), field.num_values.end(), [](int64_t size) { return size < 1; }))
@@ -154,7 +163,9 @@ const TextTokenizer& Tokenizer::text() const {
 }
 
 ContinuousCodec Tokenizer::continuous_codec(const FieldSpec& field) const {
-  return {field.mu_law, field.low, field.high, vocabulary_.continuous().size};
+  // Without limits that count, one map for all values.
+  if (field.mu_law) return {.mu_law = true, .num_bins = vocabulary_.continuous().size};
+  return {false, field.low, field.high, vocabulary_.continuous().size};
 }
 
 FieldTokens Tokenizer::tokenize_text(const std::vector<std::string>& text) const {

@@ -20,7 +20,7 @@ using ::testing::ThrowsMessage;
 const Schema kClocks{{{.name = "text"},
                       {.name = "image", .modality = Modality::kImage, .shape = {20, 20, 3}},
                       {.name = "number", .modality = Modality::kDiscrete, .num_values = {20}},
-                      {.name = "height", .modality = Modality::kContinuous, .shape = {2}, .low = 0, .high = 16},
+                      {.name = "height", .modality = Modality::kContinuous, .shape = {2}, .low = {0.0}, .high = {16.0}},
                       {.name = "action", .modality = Modality::kDiscrete, .role = Role::kAction, .num_values = {20}}}};
 
 Episode clocks(int64_t num_steps) {
@@ -204,8 +204,9 @@ TEST(Tokenizer, TextNeedsItsOwnTokenizer) {
 
 TEST(Tokenizer, CountsTheValuesThatItClips) {
   const auto tokenizer = testing::small_tokenizer();
-  const Schema schema{{{.name = "heat", .modality = Modality::kContinuous, .shape = {2}, .low = -1.0, .high = 1.0},
-                       {.name = "push", .modality = Modality::kContinuous, .role = Role::kAction, .low = 0.0, .high = 2.0}}};
+  const Schema schema{
+      {{.name = "heat", .modality = Modality::kContinuous, .shape = {2}, .low = {-1.0}, .high = {1.0}},
+       {.name = "push", .modality = Modality::kContinuous, .role = Role::kAction, .low = {0.0}, .high = {2.0}}}};
   const Episode episode{.fields = {{at::tensor({0.0F, 5.0F, -1.5F, 1.0F}).reshape({2, 2})}, {at::tensor({-0.5F, 2.0F})}},
                         .num_steps = 2,
                         .id = "hot"};
