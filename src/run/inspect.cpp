@@ -1,5 +1,7 @@
 #include "mugato/run/inspect.h"
 
+#include <numeric>
+
 #include "mugato/core/error.h"
 #include "mugato/data/documents.h"
 #include "mugato/data/opening.h"
@@ -122,12 +124,14 @@ InspectedSample inspect_sample(const Parts& parts, const Registries& registries,
     if (candidate.domain() != entry) continue;
     auto facts = parts.facts_of(entry);
     const auto source = data::open_training(registries.sources, candidate, facts);
-    if (index >= source->size())
+    if (index > source->size() - candidate.pairs)
       throw Error(entry + " has " + std::to_string(source->size()) + " episodes", "choose a smaller --index");
     const auto seed = static_cast<uint64_t>(parts.config.seed);
     const data::DocumentMaker maker(candidate, source, *parts.tokenizer, *parts.sequencer,
                                     {.context = parts.config.train.context, .seed = seed});
-    auto made = maker.make(index, index);
+    std::vector<int64_t> episodes(static_cast<size_t>(maker.episodes_per_draw()));
+    std::iota(episodes.begin(), episodes.end(), index);
+    auto made = maker.make(index, episodes);
     if (made.documents.empty()) throw Error(made.problem, "");
     InspectedSample result{
         .schema = maker.schema(), .episode = source->get(index), .sample = std::move(made.documents.front())};

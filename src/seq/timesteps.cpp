@@ -120,8 +120,32 @@ Timesteps slice(const Timesteps& timesteps, Window window) {
     part.fields.push_back(field);
     part.fields.back().tokens = field.tokens.narrow(0, window.start, window.length);
     part.fields.back().valid = field.valid.narrow(0, window.start, window.length);
+    if (!field.grids.empty())
+      part.fields.back().grids = {field.grids.begin() + window.start, field.grids.begin() + window.start + window.length};
   }
   return part;
+}
+
+Timesteps concatenate(std::span<const Timesteps> parts) {
+  TORCH_CHECK(!parts.empty(), "nothing to concatenate");
+  Timesteps whole{.starts = parts.front().starts, .ends = parts.back().ends};
+  for (const auto& part : parts) whole.num_steps += part.num_steps;
+  for (size_t f = 0; f < parts.front().fields.size(); ++f) {
+    int64_t width = 0;
+    for (const auto& part : parts) width = std::max(width, part.fields[f].tokens_per_step());
+    std::vector<at::Tensor> tokens, valid;
+    auto& field = whole.fields.emplace_back();
+    for (const auto& part : parts) {
+      const auto& from = part.fields[f];
+      tokens.push_back(at::constant_pad_nd(from.tokens, {0, 0, 0, width - from.tokens_per_step()}, 0));
+      valid.push_back(at::constant_pad_nd(from.valid, {0, width - from.tokens_per_step()}, false));
+      field.grids.insert(field.grids.end(), from.grids.begin(), from.grids.end());
+      field.num_clipped += from.num_clipped;
+    }
+    field.tokens = at::cat(tokens);
+    field.valid = at::cat(valid);
+  }
+  return whole;
 }
 
 Episode slice(const Episode& episode, Window window) {
@@ -195,7 +219,7 @@ FieldTokens Tokenizer::tokenize(const FieldSpec& field, const FieldValues& value
   FieldTokens result;
   if (field.modality == Modality::kImage) {
     result.tokens = cut_patches(values.values, name);
-    result.grid = patch_grid(values.values.size(1), values.values.size(2));
+    result.grids.assign(static_cast<size_t>(values.values.size(0)), patch_grid(values.values.size(1), values.values.size(2)));
   } else {
     const int64_t channels = field.cells ? static_cast<int64_t>(field.num_values.size()) : 1;
     if (field.modality == Modality::kDiscrete)

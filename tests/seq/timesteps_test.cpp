@@ -156,8 +156,9 @@ TEST(Tokenizer, TextIsValidWhereItIsAndImagesKeepTheirGrid) {
   EXPECT_TRUE(at::equal(text.tokens.squeeze(2).masked_select(~text.valid), at::zeros({4}, at::kLong)));
   const auto image = tokenizer.tokenize({.name = "image", .modality = Modality::kImage}, {at::zeros({2, 17, 40}, at::kByte)});
   EXPECT_EQ(image.tokens.sizes(), at::IntArrayRef({2, 6, kPatchBytes}));
-  EXPECT_EQ(image.grid.rows, 2);
-  EXPECT_EQ(image.grid.columns, 3);
+  ASSERT_EQ(static_cast<int64_t>(image.grids.size()), image.num_steps());
+  EXPECT_EQ(image.grids[0].rows, 2);
+  EXPECT_EQ(image.grids[0].columns, 3);
   EXPECT_TRUE(image.valid.all().item<bool>());
 }
 
@@ -192,6 +193,39 @@ TEST(Tokenizer, ErrorsNameTheFieldAndTheEpisode) {
   episode = clocks(3);
   episode.fields[0].text.push_back("d");
   expect_error([&] { tokenizer.tokens_per_step(kClocks, episode); }, {"'text' of 'clocks' has 4 timesteps of 3"});
+}
+
+// Parts differ in the lengths of their texts and the sizes of their images.
+TEST(Concatenate, GivesThePartsBack) {
+  Random random(31);
+  const auto tokenizer = testing::small_tokenizer();
+  for (int trial = 0; trial < 100; ++trial) {
+    const auto schema = testing::random_schema(random);
+    if (schema->is_text_document()) continue;
+    std::vector<Timesteps> parts;
+    int64_t clipped = 0;
+    for (int64_t i = random.between(1, 4); i > 0; --i) {
+      parts.push_back(tokenizer.tokenize(*schema, testing::random_episode(random, *schema, random.between(1, 3))));
+      clipped += parts.back().num_clipped();
+    }
+    const auto whole = concatenate(parts);
+    EXPECT_EQ(whole.num_clipped(), clipped);
+    int64_t start = 0;
+    for (const auto& part : parts) {
+      const auto back = slice(whole, {start, part.num_steps});
+      start += part.num_steps;
+      for (size_t f = 0; f < part.fields.size(); ++f) {
+        const auto &expected = part.fields[f], &found = back.fields[f];
+        const auto width = expected.tokens_per_step();
+        EXPECT_TRUE(found.tokens.narrow(1, 0, width).equal(expected.tokens));
+        EXPECT_TRUE(found.valid.narrow(1, 0, width).equal(expected.valid));
+        EXPECT_FALSE(found.valid.narrow(1, width, found.tokens_per_step() - width).any().item<bool>());
+        ASSERT_EQ(found.grids.size(), expected.grids.size());
+        for (size_t e = 0; e < expected.grids.size(); ++e) EXPECT_EQ(found.grids[e].columns, expected.grids[e].columns);
+      }
+    }
+    EXPECT_EQ(start, whole.num_steps);
+  }
 }
 
 TEST(Tokenizer, TextNeedsItsOwnTokenizer) {

@@ -26,6 +26,11 @@ struct DataEntry {
   double normalize_quantile = 0.01;
   int64_t statistics_episodes = 1000;
 
+  double prompt_share = 0.0;  // how documents are made: see documents.h
+  double prompt_fraction = 0.5;
+  bool prompt_loss = true;
+  int64_t pairs = 1;
+
   std::string on_bad_sample = "error";  // or "skip"
 
   bool skips_broken() const { return on_bad_sample == "skip"; }
