@@ -72,8 +72,8 @@ void change_range(FieldSpec& field, const std::vector<double>& range) {
     refuse(field.name, "the range is not [low, high]", "two numbers, the lower first");
   if (field.modality == Modality::kContinuous) {
     field.mu_law = false;
-    field.low = range[0];
-    field.high = range[1];
+    field.low = {range[0]};
+    field.high = {range[1]};
   } else if (field.modality == Modality::kDiscrete) {
     if (range[0] != 0.0 || range[1] != std::floor(range[1]) || range[1] > 1e9)
       refuse(field.name, "the range of discrete values is [0, highest value]",

@@ -94,9 +94,16 @@ class Linter {
       count("out_of_range", field, values, (values < 0).logical_or(values >= limits), id);
     }
     if (field.modality == Modality::kContinuous && field.role == Role::kAction && !field.mu_law)
-      count("beyond_space", field, values, (values < field.low).logical_or(values > field.high), id);
+      count("beyond_space", field, values, (values < limits(field.low, field)).logical_or(values > limits(field.high, field)),
+            id);
     if (field.modality == Modality::kContinuous || (field.modality == Modality::kDiscrete && !field.cells))
       widen(values, range);
+  }
+
+  // One limit for all values of a timestep, or one for each, in the shape of a timestep.
+  static at::Tensor limits(const std::vector<double>& of_field, const FieldSpec& field) {
+    const auto tensor = at::tensor(of_field, at::kDouble);
+    return of_field.size() == 1 ? tensor : tensor.view(field.shape);
   }
 
   static void widen(const at::Tensor& values, Range& range) {

@@ -52,9 +52,11 @@ void run_parallel(int64_t count, int64_t workers, const Task& task) {
 
 }  // namespace
 
-// A document that did not fit into the last row, kept so that it need not be made again.
+// The documents of the present draw that are in no row yet, kept so that they need not be made again.
 struct Loader::Lane {
-  std::optional<Sample> carried;
+  std::deque<Sample> waiting;
+  int64_t num_broken = 0;  // samples that were left out of the draw, and what the first said
+  std::string problem;
 };
 
 Loader::Loader(const std::vector<DataEntry>& entries, std::vector<std::shared_ptr<const Source>> sources,
@@ -72,6 +74,7 @@ Loader::Loader(const std::vector<DataEntry>& entries, std::vector<std::shared_pt
   }
   if (options_.micro_rows <= 0) options_.micro_rows = options_.rows;
   position_.draws.assign(static_cast<size_t>(options_.rows), 0);
+  position_.taken = position_.draws;
 }
 
 Loader::~Loader() { stop(); }
@@ -127,19 +130,32 @@ GlobalStep Loader::next() {
   return std::move(made.step);
 }
 
-// The lane's next document, after those that can not be made.
+void Loader::count_broken(size_t domain, int64_t num_broken, const std::string& problem, Filled& filled) {
+  filled.counts[domain].skipped += num_broken;
+  if (filled.problems[domain].empty()) filled.problems[domain] = problem;
+}
+
+// The documents of the lane's draw that are in no row yet, after draws of which none can be made.
 void Loader::draw(int64_t lane, Position& position, Lane& state, Filled& filled) const {
   auto& draws = position.draws[static_cast<size_t>(lane)];
   for (int64_t broken = 0;; ++draws) {
     const int64_t number = lane + draws * options_.rows;
     const auto drawn = mixture_.draw(number);
-    auto made = makers_[drawn.source].make(number, drawn.index);
-    filled.counts[drawn.source].skipped += made.num_broken;
-    if (filled.problems[drawn.source].empty()) filled.problems[drawn.source] = made.problem;
+    const auto& maker = makers_[drawn.source];
+    std::vector<int64_t> episodes;
+    for (int64_t i = 0; i < maker.episodes_per_draw(); ++i)
+      episodes.push_back(mixture_.index(drawn.source, drawn.count * maker.episodes_per_draw() + i));
+    auto made = maker.make(number, episodes);
     if (!made.documents.empty()) {
-      state.carried = std::move(made.documents.front());
+      const auto taken = position.taken[static_cast<size_t>(lane)];
+      TORCH_CHECK(taken < static_cast<int64_t>(made.documents.size()), "document ", taken, " of ", made.documents.size());
+      state.waiting.assign(std::make_move_iterator(made.documents.begin() + taken),
+                           std::make_move_iterator(made.documents.end()));
+      state.num_broken = made.num_broken;
+      state.problem = std::move(made.problem);
       return;
     }
+    count_broken(drawn.source, made.num_broken, made.problem, filled);
     if ((broken += made.num_broken) >= kMostBroken)
       throw Error(std::to_string(broken) + " samples one after the other could not be made; the last of '" +
                       domain_names_[drawn.source] + "': " + made.problem,
@@ -149,19 +165,27 @@ void Loader::draw(int64_t lane, Position& position, Lane& state, Filled& filled)
 
 void Loader::fill(int64_t lane, Position& position, Lane& state, Filled& filled) const {
   int64_t room = options_.context;
-  for (;; ++position.draws[static_cast<size_t>(lane)]) {
-    if (!state.carried) draw(lane, position, state, filled);
-    const int64_t tokens = sequencer_->num_tokens(*state.carried);
+  for (;;) {
+    if (state.waiting.empty()) draw(lane, position, state, filled);
+    auto& sample = state.waiting.front();
+    const int64_t tokens = sequencer_->num_tokens(sample);
     // Neither would ever end: a document that no row holds, and documents that fill no row.
     TORCH_CHECK(tokens > 0 && tokens <= options_.context, "a document of ", tokens, " tokens in rows of ", options_.context);
     if (tokens > room) return;
     room -= tokens;
-    auto& count = filled.counts[static_cast<size_t>(state.carried->domain)];
+    auto &draws = position.draws[static_cast<size_t>(lane)], &taken = position.taken[static_cast<size_t>(lane)];
+    const auto domain = static_cast<size_t>(sample.domain);
+    // With the first document, so that it is counted once, wherever the run is stopped.
+    if (taken == 0) count_broken(domain, state.num_broken, state.problem, filled);
+    auto& count = filled.counts[domain];
     ++count.samples;
     count.tokens += tokens;
-    count.clipped += state.carried->timesteps.num_clipped();
-    filled.row.push_back(std::move(*state.carried));
-    state.carried.reset();
+    count.clipped += sample.timesteps.num_clipped();
+    count.prompted += sample.prompt_steps > 0 ? 1 : 0;
+    filled.row.push_back(std::move(sample));
+    state.waiting.pop_front();
+    taken = state.waiting.empty() ? 0 : taken + 1;
+    draws += state.waiting.empty() ? 1 : 0;
   }
 }
 
@@ -206,13 +230,17 @@ GlobalStep Loader::lay_out(int64_t step, const std::vector<Filled>& lanes) const
   return result;
 }
 
-std::string Loader::state() const { return nlohmann::json{{"step", position_.step}, {"draws", position_.draws}}.dump(); }
+std::string Loader::state() const {
+  return nlohmann::json{{"step", position_.step}, {"draws", position_.draws}, {"taken", position_.taken}}.dump();
+}
 
 void Loader::set_state(const std::string& state) {
   Position position;
   try {
     const auto json = nlohmann::json::parse(state);
-    position = {json.at("step").get<int64_t>(), json.at("draws").get<std::vector<int64_t>>()};
+    position = {json.at("step").get<int64_t>(), json.at("draws").get<std::vector<int64_t>>(), {}};
+    // Older checkpoints are of runs whose draws made one document each.
+    position.taken = json.value("taken", std::vector<int64_t>(position.draws.size(), 0));
   } catch (const nlohmann::json::exception& failure) {
     throw Error(std::string("the saved data position cannot be read: ") + failure.what(), "resume from another checkpoint");
   }
@@ -220,6 +248,8 @@ void Loader::set_state(const std::string& state) {
     throw Error("the saved data position is of " + std::to_string(position.draws.size()) + " rows, the configuration has " +
                     std::to_string(options_.rows),
                 "resume with the train.rows the run was started with");
+  if (position.taken.size() != position.draws.size())
+    throw Error("the saved data position is not whole", "resume from another checkpoint");
   stop();
   position_ = std::move(position);
 }

@@ -13,12 +13,17 @@ void add_continuous(const FieldSpec& field, const at::Tensor& values, FieldStats
   const auto num_dimensions = static_cast<size_t>(rows.size(1));
   stats.dimensions.resize(num_dimensions);
   stats.clipped.resize(num_dimensions);  // counts until the end
-  const double low = field.mu_law ? -kMuLawM : field.low, high = field.mu_law ? kMuLawM : field.high;
+  const auto limits = [&](const std::vector<double>& of_field, double of_mu_law) {
+    return field.mu_law           ? std::vector<double>(num_dimensions, of_mu_law)
+           : of_field.size() == 1 ? std::vector<double>(num_dimensions, of_field[0])
+                                  : of_field;
+  };
+  const auto low = limits(field.low, -kMuLawM), high = limits(field.high, kMuLawM);
   const double* value = rows.const_data_ptr<double>();
   for (int64_t e = 0; e < rows.size(0); ++e)
     for (size_t d = 0; d < num_dimensions; ++d, ++value) {
       if (std::isfinite(*value)) stats.dimensions[d].add(*value);
-      if (*value < low || *value > high) stats.clipped[d] += 1.0;
+      if (*value < low[d] || *value > high[d]) stats.clipped[d] += 1.0;
     }
 }
 

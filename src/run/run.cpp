@@ -148,11 +148,12 @@ data::LoaderOptions Parts::loader_options() const {
 }
 
 act::Policy Parts::policy(const Schema& schema, const std::string& domain, int64_t sessions) const {
-  int64_t max_steps = 0;
+  data::DataEntry trained_on;
   for (const auto& entry : config.data)
-    if (entry.domain() == domain) max_steps = entry.max_steps;
-  return act::Policy(agent, tokenizer, sequencer, schema, sessions,
-                     {.context = config.train.context, .max_steps = max_steps, .temperature = config.act.temperature});
+    if (entry.domain() == domain) trained_on = entry;
+  return act::Policy(
+      agent, tokenizer, sequencer, data::acting_schema(schema, trained_on, facts_of(domain)), sessions,
+      {.context = config.train.context, .max_steps = trained_on.max_steps, .temperature = config.act.temperature});
 }
 
 }  // namespace mugato::run

@@ -124,6 +124,7 @@ void Trainer::log(const StepReport& report) {
     write_sum("tokens", sum.tokens);
     write_sum("targets", sum.targets);
     if (sum.clipped > 0) write_sum("clipped", sum.clipped);
+    if (sum.prompted > 0) write_sum("prompted", sum.prompted);
     if (sum.skipped > 0) write_sum("skipped", sum.skipped);
   }
   if (seconds_since(last_flush_) < kSecondsBetweenFlushes) return;

@@ -9,11 +9,20 @@ namespace mugato::data {
 namespace {
 
 TEST(Facts, ComeBackFromTheirText) {
-  const DataFacts facts{{"few", {.episodes = 12, .found = 15}}, {"worlds \"quoted\"", {.episodes = Source::kUnbounded}}};
+  const DataFacts facts{{"few",
+                         {.episodes = 12,
+                          .found = 15,
+                          .normalize = "quantile",
+                          .ranges = {{"force", {{-0.1, 1.0 / 3.0}, {1e-300, 7e22}}}, {"speed", {{0.0}, {1.0}}}}}},
+                        {"worlds \"quoted\"", {.episodes = Source::kUnbounded}}};
   const auto read = parse_facts(to_json(facts), "data.json");
   ASSERT_EQ(read.size(), 2U);
   EXPECT_EQ(read.at("few").episodes, 12);
   EXPECT_EQ(read.at("few").found, 15);
+  EXPECT_EQ(read.at("few").normalize, "quantile");
+  EXPECT_EQ(read.at("few").ranges.at("force").low, (std::vector<double>{-0.1, 1.0 / 3.0})) << "bit for bit";
+  EXPECT_EQ(read.at("few").ranges.at("force").high, (std::vector<double>{1e-300, 7e22}));
+  EXPECT_EQ(read.at("few").ranges.size(), 2U);
   EXPECT_EQ(read.at("worlds \"quoted\"").episodes, Source::kUnbounded);
 }
 

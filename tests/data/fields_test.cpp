@@ -73,8 +73,8 @@ TEST(WithFields, RangesReplaceMuLawAndNumbersOfValues) {
                                {"grid", {.range = {0, 31}}},
                                {"move", {.modality = "continuous", .range = {0, 3}}}});
   EXPECT_FALSE(source->schema().field("speed").mu_law);
-  EXPECT_EQ(source->schema().field("speed").low, -3);
-  EXPECT_EQ(source->schema().field("speed").high, 5);
+  EXPECT_EQ(source->schema().field("speed").low, (std::vector<double>{-3}));
+  EXPECT_EQ(source->schema().field("speed").high, (std::vector<double>{5}));
   EXPECT_EQ(source->schema().field("level").num_values, (std::vector<int64_t>{100}));
   EXPECT_EQ(source->schema().field("grid").num_values, (std::vector<int64_t>{32, 32}));
   EXPECT_TRUE(source->get(7).fields[3].values.equal(at::tensor({3, 7}, at::kLong)));

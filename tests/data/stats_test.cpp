@@ -22,8 +22,8 @@ class PlantedSource : public Source {
   PlantedSource() {
     schema_.fields = {
         {.name = "mission", .modality = Modality::kText},
-        {.name = "speed", .modality = Modality::kContinuous, .shape = {3}, .low = -2, .high = 2},
-        {.name = "force", .modality = Modality::kContinuous, .role = Role::kAction, .shape = {2}, .low = -1, .high = 1},
+        {.name = "speed", .modality = Modality::kContinuous, .shape = {3}, .low = {-2}, .high = {2}},
+        {.name = "force", .modality = Modality::kContinuous, .role = Role::kAction, .shape = {2}, .low = {-1}, .high = {1}},
         {.name = "move", .modality = Modality::kDiscrete, .role = Role::kAction, .num_values = {5}},
     };
   }

@@ -5,11 +5,15 @@
 #include <map>
 #include <string>
 
+#include "mugato/data/ranges.h"
+
 namespace mugato::data {
 
 struct EntryFacts {
-  int64_t episodes = 0;  // that training draws from; Source::kUnbounded for generators
-  int64_t found = 0;     // that its source has; more than `episodes` where some were left out
+  int64_t episodes = 0;        // that training draws from; Source::kUnbounded for generators
+  int64_t found = 0;           // that its source has; more than `episodes` where some were left out
+  std::string normalize = {};  // how its ranges were measured; empty: they were not yet
+  Ranges ranges = {};
 };
 
 using DataFacts = std::map<std::string, EntryFacts>;  // by domain

@@ -45,6 +45,7 @@ class Loader : public BatchStream {
   struct Position {
     int64_t step = 0;
     std::vector<int64_t> draws;
+    std::vector<int64_t> taken;  // documents of the lane's draw that are in a row already: a draw may make several
   };
   // What a lane put into a step.
   struct Filled {
@@ -64,6 +65,7 @@ class Loader : public BatchStream {
   Made make(Position position, std::vector<Lane>& lanes) const;
   void fill(int64_t lane, Position& position, Lane& state, Filled& filled) const;
   void draw(int64_t lane, Position& position, Lane& state, Filled& filled) const;
+  static void count_broken(size_t domain, int64_t num_broken, const std::string& problem, Filled& filled);
   GlobalStep lay_out(int64_t step, const std::vector<Filled>& lanes) const;
 
   std::vector<std::string> domain_names_;

@@ -12,4 +12,7 @@ std::shared_ptr<const Source> open_training(const SourceRegistry& registry, cons
 // Held-out episodes, none of them left out by their return.
 std::shared_ptr<const Source> open_evaluation(const SourceRegistry& registry, const DataEntry& entry, const EntryFacts& facts);
 
+// The schema by which a policy reads and writes in a world that the entry was trained on: with the measured ranges.
+Schema acting_schema(const Schema& schema, const DataEntry& entry, const EntryFacts& facts);
+
 }  // namespace mugato::data

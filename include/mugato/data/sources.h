@@ -43,6 +43,15 @@ struct DataEntry {
   double return_filter = 0.0;  // which episodes are trained on: see selection.h
   int64_t top = 0;
 
+  std::string normalize = "none";  // ranges of continuous fields: see ranges.h
+  double normalize_quantile = 0.01;
+  int64_t statistics_episodes = 1000;
+
+  double prompt_share = 0.0;  // how documents are made: see documents.h
+  double prompt_fraction = 0.5;
+  bool prompt_loss = true;
+  int64_t pairs = 1;
+
   std::string on_bad_sample = "error";  // or "skip"
 
   bool skips_broken() const { return on_bad_sample == "skip"; }

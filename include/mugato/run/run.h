@@ -59,8 +59,8 @@ struct Parts {
 
   data::LoaderOptions loader_options() const;
 
-  // A policy with the memory that the windows of the [[data]] entry `domain` had; as much as the context holds for another
-  // name.
+  // A policy with the memory that the windows of the [[data]] entry `domain` had, and its measured ranges; as much as the
+  // context holds for another name.
   act::Policy policy(const Schema& schema, const std::string& domain, int64_t sessions) const;
 
   // The share of every [[data]] entry in the draws of training, not normalised.

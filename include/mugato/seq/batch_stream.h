@@ -11,8 +11,9 @@ namespace mugato {
 // Counters of what a stream has handed out, per domain.
 struct DomainCounts {
   int64_t samples = 0, tokens = 0, targets = 0;
-  int64_t clipped = 0;  // continuous values outside of the range of their field
-  int64_t skipped = 0;  // samples that could not be made
+  int64_t clipped = 0;   // continuous values outside of the range of their field
+  int64_t skipped = 0;   // samples that could not be made
+  int64_t prompted = 0;  // samples that begin with a demonstration
 
   DomainCounts& operator+=(const DomainCounts& other) {
     samples += other.samples;
@@ -20,6 +21,7 @@ struct DomainCounts {
     targets += other.targets;
     clipped += other.clipped;
     skipped += other.skipped;
+    prompted += other.prompted;
     return *this;
   }
 };
