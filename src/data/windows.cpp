@@ -82,17 +82,17 @@ void WindowCutter::check_fits(const Episode& episode, const std::vector<Window>&
 
 Sample WindowCutter::sample(const Episode& episode, Window window) const {
   Sample sample{schema_, tokenizer_.tokenize(*schema_, slice(episode, window)), options_.domain};
-  sample.timesteps.ends = window.start + window.length == episode.num_steps;
+  sample.timesteps.ends = episode.ends && window.start + window.length == episode.num_steps;
   return sample;
 }
 
 // A separator where the text begins, the end id where it ends; room for the end is kept everywhere.
 Sample WindowCutter::crop_text(Sample sample, int64_t start) const {
   auto& field = sample.timesteps.fields[0];
-  sample.timesteps.starts = start == 0;
+  sample.timesteps.starts = sample.timesteps.starts && start == 0;
   const int64_t room = options_.context - (sample.timesteps.starts ? 2 : 1);
   const int64_t length = std::min(room, field.tokens_per_step() - start);
-  sample.timesteps.ends = start + length == field.tokens_per_step();
+  sample.timesteps.ends = sample.timesteps.ends && start + length == field.tokens_per_step();
   field.tokens = field.tokens.narrow(1, start, length);
   field.valid = field.valid.narrow(1, start, length);
   return sample;
@@ -127,9 +127,11 @@ std::vector<Sample> WindowCutter::all(const Episode& episode) const {
   std::vector<Sample> samples;
   if (schema_->is_text_document()) {
     const auto document = sample(episode, {0, 1});
-    for (int64_t start = 0; samples.empty() || !samples.back().timesteps.ends;
-         start += samples.back().timesteps.fields[0].tokens_per_step() - 1)
+    const int64_t num_tokens = document.timesteps.fields[0].tokens_per_step();
+    for (int64_t start = 0, end = 0; samples.empty() || end < num_tokens; start = end - 1) {
       samples.push_back(crop_text(document, start));
+      end = start + samples.back().timesteps.fields[0].tokens_per_step();
+    }
     return samples;
   }
   for (const auto& window : windows(episode)) samples.push_back(sample(episode, window));

@@ -32,6 +32,7 @@ std::string shape_with_steps(const std::string& steps, at::IntArrayRef shape) {
 // Whether (E,...) is what the schema says; pictures may vary in size, and grey ones come without an axis of channels.
 bool fits(const FieldSpec& field, at::IntArrayRef shape) {
   if (shape.empty()) return false;
+  if (field.modality == Modality::kText) return shape.size() == 2;
   if (shape.slice(1) == at::IntArrayRef(field.shape)) return true;
   if (field.modality != Modality::kImage) return false;
   return field.shape.empty() || (field.shape.back() == 1 && shape.slice(1) == at::IntArrayRef(field.shape).slice(0, 2));
@@ -92,7 +93,7 @@ void check_steps(const Schema& schema, const Episode& episode) {
                 "make the source's episodes and its schema agree");
   for (size_t i = 0; i < schema.fields.size(); ++i) {
     const auto& values = episode.fields[i].values;
-    const bool is_text = schema.fields[i].modality == Modality::kText;
+    const bool is_text = schema.fields[i].modality == Modality::kText && !values.defined();
     if (!is_text) check_shape(schema.fields[i], values, schema.fields[i].name + "' of '" + episode.id);
     const int64_t steps = is_text ? static_cast<int64_t>(episode.fields[i].text.size()) : values.size(0);
     if (steps != episode.num_steps)
@@ -209,13 +210,24 @@ FieldTokens Tokenizer::tokenize_text(const std::vector<std::string>& text) const
   return result;
 }
 
+FieldTokens Tokenizer::take_ids(const at::Tensor& ids, const std::string& name) const {
+  const int64_t highest = ids.numel() > 0 ? ids.max().item<int64_t>() : 0,
+                lowest = ids.numel() > 0 ? ids.min().item<int64_t>() : 0;
+  if (lowest < 0 || !vocabulary_.text().contains(highest))
+    throw Error("field '" + name + "' has the text id " + std::to_string(lowest < 0 ? lowest : highest) +
+                    ", the text tokenizer has " + std::to_string(vocabulary_.text().size) + " pieces",
+                "the ids were made with another tokenizer: set tokens.text to that one");
+  return {.tokens = ids.to(at::kLong).unsqueeze(2), .valid = at::ones(ids.sizes(), at::kBool)};
+}
+
 FieldTokens Tokenizer::tokenize(const FieldSpec& field, const FieldValues& values) const {
   return tokenize(field, values, field.name);
 }
 
 FieldTokens Tokenizer::tokenize(const FieldSpec& field, const FieldValues& values, const std::string& name) const {
-  if (field.modality == Modality::kText) return tokenize_text(values.text);
+  if (field.modality == Modality::kText && !values.values.defined()) return tokenize_text(values.text);
   check_shape(field, values.values, name);
+  if (field.modality == Modality::kText) return take_ids(values.values, name);
   FieldTokens result;
   if (field.modality == Modality::kImage) {
     result.tokens = cut_patches(values.values, name);
@@ -236,6 +248,8 @@ Timesteps Tokenizer::tokenize(const Schema& schema, const Episode& episode) cons
   check_steps(schema, episode);
   Timesteps timesteps;
   timesteps.num_steps = episode.num_steps;
+  timesteps.starts = episode.starts;
+  timesteps.ends = episode.ends;
   for (size_t i = 0; i < schema.fields.size(); ++i) {
     const FieldSpec& field = schema.fields[i];
     // Messages quote the name: field 'door' of 'four_rooms seed 17'.
@@ -249,7 +263,7 @@ std::vector<int64_t> Tokenizer::tokens_per_step(const Schema& schema, const Epis
   std::vector<int64_t> counts(static_cast<size_t>(episode.num_steps), 0);
   for (size_t i = 0; i < schema.fields.size(); ++i) {
     const FieldSpec& field = schema.fields[i];
-    if (field.modality == Modality::kText) {
+    if (field.modality == Modality::kText && !episode.fields[i].values.defined()) {
       const auto& text = episode.fields[i].text;
       int64_t length = 0;
       for (size_t e = 0; e < text.size(); ++e) {
@@ -257,7 +271,10 @@ std::vector<int64_t> Tokenizer::tokens_per_step(const Schema& schema, const Epis
         counts[e] += length;
       }
     } else {
-      const int64_t length = field.modality == Modality::kImage ? num_patches_of(episode.fields[i]) : num_tokens_of(field);
+      const auto& values = episode.fields[i];
+      const int64_t length = field.modality == Modality::kImage  ? num_patches_of(values)
+                             : field.modality == Modality::kText ? values.values.size(1)
+                                                                 : num_tokens_of(field);
       for (auto& count : counts) count += length;
     }
   }

@@ -81,6 +81,7 @@ class Tokenizer {
   // `name` is what messages call the field.
   FieldTokens tokenize(const FieldSpec& field, const FieldValues& values, const std::string& name) const;
   FieldTokens tokenize_text(const std::vector<std::string>& text) const;
+  FieldTokens take_ids(const at::Tensor& ids, const std::string& name) const;
   ContinuousCodec continuous_codec(const FieldSpec& field) const;
 
   Vocabulary vocabulary_;

@@ -1,0 +1,48 @@
+// Documents of plain text files, by index, of files of any size.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mugato::data {
+
+class TextDocuments {
+ public:
+  // kFile: a file, and one that is larger than a mebibyte in parts, each cut after a line. kLine: a line that is not blank.
+  // kBlankLine: lines in a row that are not blank.
+  enum class Kind { kFile, kLine, kBlankLine };
+
+  // Reads the files once, except with kFile, and keeps where every 64 KiB of documents begin. Throws Error with file and byte
+  // for what cannot be read, and for a document of more than 64 MiB.
+  TextDocuments(std::vector<std::filesystem::path> files, Kind kind);
+
+  int64_t size() const { return size_; }
+
+  struct Document {
+    std::string text;
+    std::filesystem::path file;
+    int64_t begin = 0;                // byte in the file
+    bool starts = true, ends = true;  // whether the file's text begins and ends here; always with kLine and kBlankLine
+  };
+  Document get(int64_t index) const;  // thread-safe
+
+ private:
+  // Bytes [begin, end) of a file that hold whole documents.
+  struct Region {
+    int64_t first = 0;  // index of its first document
+    size_t file = 0;
+    int64_t begin = 0, end = 0;
+  };
+  void add_parts(size_t file, int64_t file_size);
+  void add_documents(size_t file, int64_t file_size);
+
+  std::vector<std::filesystem::path> files_;
+  Kind kind_;
+  std::vector<Region> regions_;
+  int64_t size_ = 0;
+};
+
+}  // namespace mugato::data
