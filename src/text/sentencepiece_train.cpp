@@ -73,15 +73,16 @@ void check(const SentencePieceOptions& options) {
           "unknown type '" + options.model_type + "' of SentencePiece model", "unigram or bpe");
   require(options.character_coverage >= 0.98 && options.character_coverage <= 1.0,
           "a character coverage of " + std::to_string(options.character_coverage), "0.98 to 1");
-  require(options.input_sentence_size >= 1, "no sentence to be kept of the texts", "set input_sentence_size to at least 1");
+  require(options.input_sentence_size > 100,
+          "only " + std::to_string(options.input_sentence_size) + " sentences to train a tokenizer on", "keep at least 101");
   require(options.max_sentence_bytes >= 16 && options.max_sentence_bytes <= 1 << 20,
           "sentences of at most " + std::to_string(options.max_sentence_bytes) + " bytes", "16 to 2^20");
 }
 
-// The trainer says "Internal: src/trainer.cc(12) [condition] what and why".
+// The trainer says "Internal: src/trainer.cc(12) [condition] why", and not always why.
 std::string reason_of(const std::string& status) {
-  const size_t bracket = status.find("] ");
-  return bracket == std::string::npos ? status : status.substr(bracket + 2);
+  const size_t bracket = status.rfind("] ");
+  return bracket == std::string::npos || bracket + 2 == status.size() ? status : status.substr(bracket + 2);
 }
 
 }  // namespace

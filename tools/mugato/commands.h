@@ -13,5 +13,6 @@ void add_info(CLI::App& app);
 void add_data(CLI::App& app);
 void add_tour(CLI::App& app);
 void add_bench(CLI::App& app);
+void add_tokenizer(CLI::App& app);
 
 }  // namespace mugato::program

@@ -25,7 +25,7 @@ struct SentencePieceOptions {
   std::string model_type = "unigram";       // or "bpe"
   bool byte_fallback = true;                // characters without a piece become bytes, and any text decodes to itself
   double character_coverage = 0.9995;       // share of the characters that get pieces of their own, in [0.98, 1]
-  int64_t input_sentence_size = 1'000'000;  // sentences that are kept to train on, drawn at random; bounds the memory
+  int64_t input_sentence_size = 1'000'000;  // sentences kept to train on, drawn at random, above 100; bounds the memory
   int64_t max_sentence_bytes = 4192;        // longer texts are cut between words
 };
 
