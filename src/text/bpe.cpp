@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "bpe_file.h"
+#include "byte_tokens.h"
 #include "mugato/core/error.h"
 #include "mugato/core/files.h"
 #include "text_ids.h"

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,11 +39,5 @@ BpeFile read_tokenizer_json(const std::string& bytes, const std::string& origin)
 
 // GPT-2's two files as a tokenizer.json of the same ids; <|endoftext|> is an added token if it is in the vocabulary.
 std::string tokenizer_json_of(const std::string& vocab_path, const std::string& merges_path);
-
-// Byte-level BPE writes each byte as a character that can be seen: "Ġ" is a space.
-std::string visible_byte(uint8_t byte);
-
-// The bytes that a token stands for; none where a character of it stands for no byte.
-std::optional<std::string> bytes_of_token(const std::string& token);
 
 }  // namespace mugato::text

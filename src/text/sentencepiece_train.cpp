@@ -115,7 +115,7 @@ std::string train_sentencepiece(const TextStream& texts, const SentencePieceOpti
   if (!status.ok())
     throw Error("SentencePiece could not train a tokenizer of " + std::to_string(options.vocab_size) +
                     " pieces: " + reason_of(status.ToString()),
-                "take more or other text, or another number of pieces");
+                "take more or other text, another number of pieces, or as many as there are (at_most)");
   return model;
 }
 

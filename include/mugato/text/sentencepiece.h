@@ -1,6 +1,7 @@
 // The paper's text tokenizer: a SentencePiece model (paper 2.1: 32,000 pieces).
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
