@@ -13,8 +13,9 @@ target_include_directories(mugato_opencv SYSTEM INTERFACE ${MUGATO_OPENCV_INCLUD
 target_link_libraries(mugato_opencv INTERFACE ${MUGATO_OPENCV_IMGCODECS} ${MUGATO_OPENCV_IMGPROC} ${MUGATO_OPENCV_CORE})
 
 find_library(MUGATO_SENTENCEPIECE sentencepiece REQUIRED)
+find_library(MUGATO_SENTENCEPIECE_TRAIN sentencepiece_train REQUIRED)
 add_library(mugato_sentencepiece INTERFACE)
-target_link_libraries(mugato_sentencepiece INTERFACE ${MUGATO_SENTENCEPIECE})
+target_link_libraries(mugato_sentencepiece INTERFACE ${MUGATO_SENTENCEPIECE_TRAIN} ${MUGATO_SENTENCEPIECE})
 
 find_package(GIF REQUIRED)
 find_package(ZLIB REQUIRED)

@@ -33,7 +33,8 @@ const std::map<std::string, Preset>& presets() {
 
 void declare(KeyTable& keys, TokenOptions& tokens) {
   keys.add("tokens.text", &tokens.text,
-           "SentencePiece model of the run's one text tokenizer (paper: 32000 pieces); empty: no text");
+           "the run's one text tokenizer (paper: 32000 pieces): a SentencePiece model, a tokenizer.json of byte-level BPE, "
+           "GPT-2's vocab.json beside its merges.txt, or a folder with one of them; empty: no text");
   keys.add("tokens.text_size", &tokens.text_size,
            "ids for text, as many as the text tokenizer has pieces; 0: whatever it has (gato presets: 32000, as the paper)",
            range(0, 1 << 24));

@@ -6,7 +6,7 @@
 #include "mugato/core/files.h"
 #include "mugato/core/text.h"
 #include "mugato/data/opening.h"
-#include "mugato/text/sentencepiece.h"
+#include "mugato/text/tokenizer.h"
 
 namespace fs = std::filesystem;
 
@@ -40,7 +40,7 @@ Vocabulary make_vocabulary(const TokenOptions& options, const TextTokenizer* tex
 
 std::shared_ptr<const TextTokenizer> load_text(const TokenOptions& options) {
   if (options.text.empty()) return nullptr;
-  return text::load_sentencepiece(options.text);
+  return text::load_tokenizer(options.text);
 }
 
 Parts assemble(const RunConfig& config, std::shared_ptr<const TextTokenizer> text, const Registries& registries,
@@ -99,8 +99,7 @@ Parts Parts::load(const fs::path& run, const Registries& registries, const std::
   const auto config = parse_config(read_file(config_path), config_path.string(), assignments);
   check_settable(assignments, settable_keys());  // after an unknown key was told the nearest one
   std::shared_ptr<const TextTokenizer> text;
-  if (const auto path = checkpoint / "tokenizer.model"; fs::exists(path))
-    text = text::parse_sentencepiece(read_file(path), path.string());
+  if (const auto path = text::kept_file(checkpoint)) text = text::load_tokenizer(path->string());
   auto parts = assemble(config, std::move(text), registries, pick_device(config.device));
   parts.step = CheckpointStore::load(checkpoint, *parts.agent, nullptr).step;
   parts.checkpoint = checkpoint;

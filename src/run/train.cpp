@@ -4,6 +4,7 @@
 #include "mugato/core/files.h"
 #include "mugato/run/evaluate.h"
 #include "mugato/run/run.h"
+#include "mugato/text/tokenizer.h"
 #include "mugato/train/console.h"
 
 namespace fs = std::filesystem;
@@ -15,16 +16,20 @@ namespace {
 std::map<std::string, std::string> companion_files(const Parts& parts) {
   auto config = parts.config;
   std::map<std::string, std::string> files{{"config.toml", keys_of(config).to_toml()}, {"data.json", to_json(parts.facts)}};
-  if (parts.text) files["tokenizer.model"] = parts.text->serialized();
+  if (parts.text) {
+    auto bytes = parts.text->serialized();
+    const auto name = text::kept_name(bytes);
+    files[name] = std::move(bytes);
+  }
   return files;
 }
 
 void check_same_tokenizer(const Parts& parts, const fs::path& checkpoint) {
-  const auto path = checkpoint / "tokenizer.model";
-  if (fs::exists(path) == (parts.text != nullptr) && (!parts.text || read_file(path) == parts.text->serialized())) return;
+  const auto path = text::kept_file(checkpoint);
+  if (path.has_value() == (parts.text != nullptr) && (!path || read_file(*path) == parts.text->serialized())) return;
   throw Error(
       "tokens.text '" + parts.config.tokens.text + "' is not the tokenizer that " + checkpoint.string() + " was trained with",
-      "set tokens.text to " + path.string());
+      path ? "set tokens.text to " + path->string() : "it was trained without one: set tokens.text to \"\"");
 }
 
 TrainState resume_state(const Parts& parts, const CheckpointStore& store, AdamW& optimizer, BatchStream& stream,

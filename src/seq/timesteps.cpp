@@ -183,7 +183,8 @@ Tokenizer::Tokenizer(Vocabulary vocabulary, std::shared_ptr<const TextTokenizer>
 }
 
 const TextTokenizer& Tokenizer::text() const {
-  if (!text_) throw Error("there is text to read but no text tokenizer", "set tokens.text to a SentencePiece model");
+  if (!text_)
+    throw Error("there is text to read but no text tokenizer", "set tokens.text to a SentencePiece model or a tokenizer.json");
   return *text_;
 }
 

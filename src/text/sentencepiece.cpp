@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "mugato/core/error.h"
+#include "text_ids.h"
 
 namespace mugato::text {
 namespace {
@@ -31,7 +32,7 @@ class SentencePieceTokenizer final : public TextTokenizer {
   }
 
   std::string decode(const std::vector<int32_t>& ids) const override {
-    for (size_t i = 0; i < ids.size(); ++i) check_id(ids[i], " at index " + std::to_string(i));
+    for (size_t i = 0; i < ids.size(); ++i) check_text_id(ids[i], size(), origin_, " at index " + std::to_string(i));
     std::string text;
     const auto status = processor_.Decode(ids, &text);
     TORCH_CHECK(status.ok(), "SentencePiece could not decode ", ids.size(), " ids: ", status.ToString());
@@ -39,20 +40,13 @@ class SentencePieceTokenizer final : public TextTokenizer {
   }
 
   std::string piece(int32_t id) const override {
-    check_id(id, "");
+    check_text_id(id, size(), origin_);
     return processor_.IdToPiece(id);
   }
 
   std::string serialized() const override { return bytes_; }
 
  private:
-  void check_id(int32_t id, const std::string& where) const {
-    if (id < 0 || id >= size())
-      throw Error(
-          "text id " + std::to_string(id) + where + " is not in [0, " + std::to_string(size()) + ") of '" + origin_ + "'",
-          "decode with the tokenizer that made the ids; ids of other ranges are not text");
-  }
-
   std::string bytes_, origin_;
   sentencepiece::SentencePieceProcessor processor_;
 };

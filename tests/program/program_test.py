@@ -11,7 +11,8 @@ import harness
 
 
 class Help(harness.ProgramTest):
-    COMMANDS = [["train"], ["eval"], ["rollout"], ["info"], ["data"], ["data", "inspect"], ["tour"], ["bench"]]
+    COMMANDS = [["train"], ["eval"], ["rollout"], ["info"], ["data"], ["data", "inspect"], ["tour"], ["bench"],
+                ["tokenizer"], ["tokenizer", "train"], ["tokenizer", "encode"], ["tokenizer", "decode"]]
 
     def test_every_subcommand_explains_itself(self):
         for command in [[]] + self.COMMANDS:
@@ -85,7 +86,7 @@ class Mistakes(harness.ProgramTest):
         self.expect_errors([
             (train + [f"tokens.text={self.folder}/no.model"], "no.model"),
             (train + [f"tokens.text={self.config}"], "tiny.toml", "not a SentencePiece model"),
-            (["tour", "--tokenizer", self.folder], "cannot read the SentencePiece model"),
+            (["tour", "--tokenizer", self.folder], "a folder without a text tokenizer"),
         ])
 
     def test_what_is_not_a_run(self):

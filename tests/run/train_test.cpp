@@ -2,6 +2,7 @@
 
 #include "mugato/core/safetensors.h"
 #include "mugato/run/evaluate.h"
+#include "mugato/text/tokenizer.h"
 #include "tiny_run.h"
 
 namespace mugato::run {
@@ -108,6 +109,26 @@ TEST(Train, ResumingWithAnotherTokenizerIsRefused) {
   const std::string other = MUGATO_FIXTURES "/sentencepiece/unigram.model";
   expect_mentions(message_of([&] { train(tiny_config(folder / "run", {"tokens.text=" + other}), registries, true); }),
                   {other, "is not the tokenizer", "checkpoints/step-0000001", "\nhint: set tokens.text to", "tokenizer.model"});
+}
+
+// With either of BPE's formats the checkpoint holds one tokenizer.json, from which the run acts and goes on.
+TEST(Train, ACheckpointKeepsAByteLevelBpe) {
+  const Registries registries;
+  const std::string folder_of_pair = MUGATO_FIXTURES "/bpe/";
+  for (const char* file : {"tokenizer.json", "vocab.json"}) {
+    const TemporaryFolder folder;
+    const std::string bpe = "tokens.text=" + folder_of_pair + file;
+    const auto checkpoint = folder / "run/checkpoints/step-0000001";
+    train(tiny_config(folder / "run", {"train.steps=1", bpe}), registries, false);
+    EXPECT_TRUE(fs::exists(checkpoint / "tokenizer.json"));
+    EXPECT_FALSE(fs::exists(checkpoint / "tokenizer.model"));
+    EXPECT_EQ(Parts::load(folder / "run", registries).text->encode("go to the red ball"),
+              text::load_tokenizer(folder_of_pair + file)->encode("go to the red ball"));
+    EXPECT_EQ(
+        train(tiny_config(folder / "run", {"train.steps=2", "tokens.text=" + checkpoint.string()}), registries, true).step, 2);
+    expect_mentions(message_of([&] { train(tiny_config(folder / "run", {"train.steps=3"}), registries, true); }),
+                    {"is not the tokenizer", "\nhint: set tokens.text to", "tokenizer.json"});
+  }
 }
 
 TEST(Train, ResumingWithAnotherModelOrNumberOfRowsIsRefused) {

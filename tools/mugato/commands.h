@@ -19,5 +19,6 @@ void add_data_stats(CLI::App& data);
 void add_data_lint(CLI::App& data, int& exit_code);
 void add_tour(CLI::App& app);
 void add_bench(CLI::App& app);
+void add_tokenizer(CLI::App& app);
 
 }  // namespace mugato::program

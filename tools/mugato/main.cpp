@@ -78,6 +78,7 @@ int main(int argc, char** argv) {
   mugato::program::add_data(app, exit_code);
   mugato::program::add_tour(app);
   mugato::program::add_bench(app);
+  mugato::program::add_tokenizer(app);
   try {
     command = called_command(app, argc, argv);
     app.parse(argc, argv);

@@ -210,7 +210,7 @@ void add_tour(CLI::App& app) {
   auto* command = app.add_subcommand(
       "tour", "Walk one sample of each built-in world, and a step of all, from raw values to loss, printing shapes and values");
   auto tokenizer = std::make_shared<std::string>(run::TokenOptions{}.text);
-  command->add_option("--tokenizer", *tokenizer, "SentencePiece model")->capture_default_str();
+  command->add_option("--tokenizer", *tokenizer, "as tokens.text of a configuration")->capture_default_str();
   command->callback([tokenizer] { tour(*tokenizer); });
 }
 

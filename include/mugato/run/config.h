@@ -13,7 +13,7 @@
 namespace mugato::run {
 
 struct TokenOptions {
-  std::string text = "data/tokenizers/quickstart.model";  // a SentencePiece model; empty: no text
+  std::string text = "data/tokenizers/quickstart.model";  // see text::load_tokenizer; empty: no text
   int64_t text_size = 0;                                  // ids for text: what the tokenizer has to have; 0: what it has
   int64_t num_continuous = 1024;
   int64_t num_discrete = 1024;
