@@ -70,6 +70,7 @@ struct Episode {
   std::vector<FieldValues> fields;  // parallel to the schema's fields
   int64_t num_steps = 0;            // E
   std::string id;                   // for messages: "four_rooms seed 17", "main_data.hdf5 episode 3"
+  at::Tensor rewards = {};          // (E): of each timestep's action; undefined where none are known
   double total_return = 0.0;
   bool success = false;
 };
