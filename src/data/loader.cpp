@@ -217,6 +217,7 @@ GlobalStep Loader::lay_out(int64_t step, const std::vector<Filled>& lanes) const
     }
     result.micro_batches[static_cast<size_t>(m)] =
         sequencer_->lay_out(rows, options_.context, static_cast<int64_t>(num_domains), randoms);
+    if (options_.pin) result.micro_batches[static_cast<size_t>(m)] = result.micro_batches[static_cast<size_t>(m)].pinned();
   });
   result.counts.resize(num_domains);
   result.problems.resize(num_domains);

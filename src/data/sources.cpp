@@ -36,6 +36,18 @@ void declare(KeyTable& keys, const std::string& prefix, DataEntry& entry) {
            "with normalize = \"quantile\": the share of values beyond each limit, which are clipped", range(0, 0.49));
   keys.add(prefix + "statistics_episodes", &entry.statistics_episodes, "episodes that limits are measured in, at most",
            at_least(1));
+  keys.add(prefix + "image_policy", &entry.images.policy,
+           "pad: images keep their size; resize: scaled to fit into image_size, the rest black; crop: scaled to cover it, the "
+           "middle kept",
+           one_of({"pad", "resize", "crop"}));
+  keys.add(prefix + "image_size", &entry.images.size, "height and width that resize and crop make",
+           satisfies<std::vector<int64_t>>("two sides of 1 to 4096", [](const std::vector<int64_t>& size) {
+             return size.empty() || (size.size() == 2 && std::min(size[0], size[1]) >= 1 && std::max(size[0], size[1]) <= 4096);
+           }));
+  keys.add(prefix + "image_max", &entry.images.max_side,
+           "with image_policy = \"pad\": images whose longer side is above this are scaled down to it; 0: none",
+           range(0, 1 << 16));
+  keys.add(prefix + "reward", &entry.reward, "the reward of the timestep before is an observation, the field reward");
   keys.add(
       prefix + "prompt_share", &entry.prompt_share,
       "share of the documents that begin with a demonstration from another episode, half of them its end, half a window at "

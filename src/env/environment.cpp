@@ -73,6 +73,7 @@ FieldValues stack(const Column& column) {
 Episode demonstrate(Environment& environment, uint64_t seed) {
   const Schema& schema = environment.schema();
   std::vector<Column> columns(schema.fields.size());
+  std::vector<double> rewards;
   Episode episode;
   auto observation = environment.reset(seed);
   for (bool done = false; !done; ++episode.num_steps) {
@@ -82,11 +83,13 @@ Episode demonstrate(Environment& environment, uint64_t seed) {
     append(schema, action, /*written=*/true, where, columns);
     auto result = environment.step(action);
     observation = std::move(result.observation);
+    rewards.push_back(result.reward);
     episode.total_return += result.reward;
     episode.success = result.success;
     done = result.done;
   }
   for (const auto& column : columns) episode.fields.push_back(stack(column));
+  episode.rewards = at::tensor(rewards, at::kDouble);
   return episode;
 }
 

@@ -5,6 +5,7 @@
 #include "mugato/core/error.h"
 #include "mugato/core/text.h"
 #include "mugato/data/decorator.h"
+#include "mugato/data/entry_world.h"
 #include "mugato/data/windows.h"
 #include "mugato/data/world_source.h"
 
@@ -112,7 +113,7 @@ WorldScores play(const Parts& parts, const Registries& registries, const std::st
   const auto& entry = entry_of(parts, registries, name);
   // An entry from another source may bear the name of the world that its episodes come from.
   const auto& environment = registries.environments.has(entry.source) ? entry.source : entry.domain();
-  const auto build = [&] { return registries.environments.build(environment); };
+  const auto build = [&] { return data::world_of_entry(registries.environments.build(environment), entry); };
   const auto world = build();
   const int64_t sessions = std::min(parts.config.act.sessions, episodes);
   auto policy = parts.policy(world->schema(), entry.domain(), sessions);

@@ -143,6 +143,7 @@ data::LoaderOptions Parts::loader_options() const {
           .context = config.train.context,
           .workers = config.train.workers,
           .seed = static_cast<uint64_t>(config.seed),
+          .pin = device.is_cuda(),
           .mixture = config.mixture};
 }
 

@@ -27,15 +27,29 @@ at::Tensor as_tensor(const std::vector<int64_t>& values) {
 
 }  // namespace
 
-MicroBatch MicroBatch::to(at::Device device) const {
-  if (device.is_cpu()) return *this;
-  MicroBatch moved = *this;
-  auto& l = moved.layout;
+namespace {
+
+// Every tensor of a batch, changed by `change`.
+template <class Change>
+MicroBatch changed(const MicroBatch& batch, const Change& change) {
+  MicroBatch result = batch;
+  auto& l = result.layout;
   for (at::Tensor* tensor : {&l.ids, &l.document, &l.position, &l.timestep, &l.field, &l.local, &l.slots, &l.id_values,
                              &l.cell_index, &l.cell_values, &l.patch_index, &l.patch_row, &l.patch_column, &l.patch_number,
-                             &l.target_slots, &l.targets, &l.target_domains, &moved.patches})
-    *tensor = tensor->to(device, /*non_blocking=*/true);
-  return moved;
+                             &l.target_slots, &l.targets, &l.target_domains, &result.patches})
+    *tensor = change(*tensor);
+  return result;
+}
+
+}  // namespace
+
+MicroBatch MicroBatch::to(at::Device device) const {
+  if (device.is_cpu()) return *this;
+  return changed(*this, [&](const at::Tensor& tensor) { return tensor.to(device, /*non_blocking=*/true); });
+}
+
+MicroBatch MicroBatch::pinned() const {
+  return changed(*this, [](const at::Tensor& tensor) { return tensor.pin_memory(); });
 }
 
 LayoutBuilder::LayoutBuilder(int64_t rows, int64_t capacity, int64_t num_domains) : rows_(rows), capacity_(capacity) {

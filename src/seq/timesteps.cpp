@@ -153,6 +153,7 @@ Episode slice(const Episode& episode, Window window) {
   TORCH_CHECK(window.start >= 0 && window.length > 0 && window.start + window.length <= episode.num_steps);
   Episode part = episode;
   part.num_steps = window.length;
+  if (part.rewards.defined()) part.rewards = part.rewards.narrow(0, window.start, window.length);
   for (auto& field : part.fields) {
     if (field.values.defined()) field.values = field.values.narrow(0, window.start, window.length);
     if (!field.text.empty())

@@ -39,7 +39,8 @@ inline bool same_step(const GlobalStep& a, const GlobalStep& b) {
     if (!tensor.equal(y.at(name))) return false;
   for (size_t d = 0; d < a.counts.size(); ++d)
     if (a.counts[d].samples != b.counts[d].samples || a.counts[d].tokens != b.counts[d].tokens ||
-        a.counts[d].targets != b.counts[d].targets || a.counts[d].skipped != b.counts[d].skipped)
+        a.counts[d].targets != b.counts[d].targets || a.counts[d].skipped != b.counts[d].skipped ||
+        a.counts[d].clipped != b.counts[d].clipped || a.counts[d].prompted != b.counts[d].prompted)
       return false;
   return a.problems == b.problems;
 }

@@ -22,6 +22,7 @@ struct LoaderOptions {
   int64_t workers = 1;     // threads that make rows
   int64_t prefetch = 4;    // steps made ahead
   uint64_t seed = 0;
+  bool pin = false;  // batches in memory that a GPU copies from while the program goes on
   MixtureOptions mixture = {};
 };
 

@@ -12,6 +12,9 @@ std::shared_ptr<const Source> open_training(const SourceRegistry& registry, cons
 // Held-out episodes, none of them left out by their return.
 std::shared_ptr<const Source> open_evaluation(const SourceRegistry& registry, const DataEntry& entry, const EntryFacts& facts);
 
+// The schema of what the entry shows of its source or world: sizes of images, the reward.
+Schema shown_schema(const Schema& schema, const DataEntry& entry);
+
 // The schema by which a policy reads and writes in a world that the entry was trained on: with the measured ranges.
 Schema acting_schema(const Schema& schema, const DataEntry& entry, const EntryFacts& facts);
 

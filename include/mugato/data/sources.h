@@ -9,6 +9,7 @@
 #include "mugato/core/keys.h"
 #include "mugato/core/registry.h"
 #include "mugato/data/fields.h"
+#include "mugato/data/images.h"
 #include "mugato/data/mixture.h"
 #include "mugato/data/source.h"
 #include "mugato/env/environment.h"
@@ -46,6 +47,9 @@ struct DataEntry {
   std::string normalize = "none";  // ranges of continuous fields: see ranges.h
   double normalize_quantile = 0.01;
   int64_t statistics_episodes = 1000;
+
+  ImageOptions images;  // see images.h
+  bool reward = false;  // whether the reward is observed: see rewards.h
 
   double prompt_share = 0.0;  // how documents are made: see documents.h
   double prompt_fraction = 0.5;

@@ -72,6 +72,7 @@ struct Episode {
   std::string id;                   // for messages: "four_rooms seed 17", "main_data.hdf5 episode 3"
   bool starts = true;  // of a text: whether it begins and ends here, or is a part of a longer one
   bool ends = true;
+  at::Tensor rewards = {};          // (E): of each timestep's action; undefined where none are known
   double total_return = 0.0;
   bool success = false;
 };

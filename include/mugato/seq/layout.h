@@ -51,6 +51,9 @@ struct MicroBatch {
   std::vector<int64_t> target_counts;  // per domain
 
   MicroBatch to(at::Device device) const;
+
+  // The same in memory that a GPU copies from while the program goes on. Needs CUDA.
+  MicroBatch pinned() const;
 };
 
 // Writes rows of tokens one after the other and makes the layout. Inputs, targets and mask come out of this one stream.
