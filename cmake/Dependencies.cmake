@@ -18,4 +18,6 @@ add_library(mugato_sentencepiece INTERFACE)
 target_link_libraries(mugato_sentencepiece INTERFACE ${MUGATO_SENTENCEPIECE_TRAIN} ${MUGATO_SENTENCEPIECE})
 
 find_package(GIF REQUIRED)
+find_package(JPEG REQUIRED)
+find_package(PNG REQUIRED)
 find_package(ZLIB REQUIRED)

@@ -21,7 +21,7 @@ ROOMS = {
 }
 # Rooms of mugato::core: they know LibTorch and header-only libraries, and nothing that has to be linked beside it.
 CORE_ROOMS = {"core", "token", "seq", "nn", "optim", "dist", "train"}
-LINKED_LIBRARIES = ("opencv2/", "gif_lib.h", "sentencepiece", "CLI/")
+LINKED_LIBRARIES = ("opencv2/", "gif_lib.h", "jpeglib.h", "png.h", "archive.h", "sentencepiece", "CLI/")
 
 SOURCE_SUFFIXES = {".h", ".cpp", ".cu"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)

@@ -1,0 +1,28 @@
+// The decoders behind decode_image, one for each kind of file. All take the whole file and the name for messages.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <string>
+#include <string_view>
+
+namespace mugato::data {
+
+at::Tensor decode_jpeg(std::string_view bytes, const std::string& name);
+at::Tensor decode_png(std::string_view bytes, const std::string& name);
+
+// Pixels for an image of this size, uint8 (H,W,3). Throws Error for a size that decode_image refuses.
+at::Tensor rgb_image(int64_t height, int64_t width, const std::string& name);
+
+[[noreturn]] void refuse_image(const std::string& name, const std::string& reason);
+
+// What the header of a WebP, BMP, PPM or TIFF file says; zeros when it says nothing.
+struct ImageSize {
+  int64_t height = 0, width = 0;
+};
+ImageSize webp_size(std::string_view bytes);
+ImageSize bmp_size(std::string_view bytes);
+ImageSize pnm_size(std::string_view bytes);
+ImageSize tiff_size(std::string_view bytes);
+
+}  // namespace mugato::data
