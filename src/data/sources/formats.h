@@ -8,4 +8,6 @@ namespace mugato::data {
 // A name that stays known where mugato was built without the library it needs.
 void add_missing(SourceRegistry& registry, const std::string& name, const std::string& library, const std::string& package);
 
+void add_minari(SourceRegistry& registry);
+
 }  // namespace mugato::data
