@@ -70,7 +70,7 @@ inline FieldSpec random_observation(Random& random) {
       for (int64_t c = 0; c < field.shape.back(); ++c) field.num_values.push_back(random.between(1, 6));
       break;
     default:
-      field = {.modality = Modality::kContinuous, .mu_law = random.chance(0.5), .low = -2.0, .high = 3.0};
+      field = {.modality = Modality::kContinuous, .mu_law = random.chance(0.5), .low = {-2.0}, .high = {3.0}};
       if (random.chance(0.5)) field.shape = {random.between(1, 3)};
   }
   return field;

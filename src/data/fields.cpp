@@ -4,6 +4,7 @@
 
 #include "mugato/core/error.h"
 #include "mugato/core/registry.h"
+#include "mugato/data/decorator.h"
 
 namespace mugato::data {
 namespace {
@@ -71,8 +72,8 @@ void change_range(FieldSpec& field, const std::vector<double>& range) {
     refuse(field.name, "the range is not [low, high]", "two numbers, the lower first");
   if (field.modality == Modality::kContinuous) {
     field.mu_law = false;
-    field.low = range[0];
-    field.high = range[1];
+    field.low = {range[0]};
+    field.high = {range[1]};
   } else if (field.modality == Modality::kDiscrete) {
     if (range[0] != 0.0 || range[1] != std::floor(range[1]) || range[1] > 1e9)
       refuse(field.name, "the range of discrete values is [0, highest value]",
@@ -103,12 +104,13 @@ at::Tensor converted(const at::Tensor& values, const FieldSpec& to, const std::s
   return values.to(at::kByte);
 }
 
-class ChangedSource : public Source {
+class ChangedSource : public SourceDecorator {
  public:
-  ChangedSource(std::unique_ptr<Source> inner, const std::map<std::string, FieldChange>& changes) : inner_(std::move(inner)) {
-    for (const auto& [name, change] : changes) inner_->schema().index_of(name);  // throws with the nearest name
-    for (size_t i = 0; i < inner_->schema().fields.size(); ++i) {
-      const auto& field = inner_->schema().fields[i];
+  ChangedSource(std::unique_ptr<Source> source, const std::map<std::string, FieldChange>& changes)
+      : SourceDecorator(std::move(source)) {
+    for (const auto& [name, change] : changes) inner().schema().index_of(name);  // throws with the nearest name
+    for (size_t i = 0; i < inner().schema().fields.size(); ++i) {
+      const auto& field = inner().schema().fields[i];
       const auto found = changes.find(field.name);
       if (found == changes.end()) {
         keep(i, field);
@@ -121,17 +123,13 @@ class ChangedSource : public Source {
   }
 
   const Schema& schema() const override { return schema_; }
-  int64_t size() const override { return inner_->size(); }
-  ReadingOrder reading_order() const override { return inner_->reading_order(); }
-  RawEpisode raw(int64_t index) const override { return inner_->raw(index); }
-  std::string about() const override { return inner_->about(); }
 
   Episode get(int64_t index) const override {
-    auto episode = inner_->get(index);
+    auto episode = inner().get(index);
     std::vector<FieldValues> fields;
     for (size_t i = 0; i < kept_.size(); ++i) {
       auto values = std::move(episode.fields[kept_[i]]);
-      if (schema_.fields[i].modality != inner_->schema().fields[kept_[i]].modality)
+      if (schema_.fields[i].modality != inner().schema().fields[kept_[i]].modality)
         values.values = converted(values.values, schema_.fields[i], episode.id);
       fields.push_back(std::move(values));
     }
@@ -145,7 +143,6 @@ class ChangedSource : public Source {
     schema_.fields.push_back(std::move(field));
   }
 
-  std::unique_ptr<Source> inner_;
   std::vector<size_t> kept_;  // fields of the inner source
   Schema schema_;
 };

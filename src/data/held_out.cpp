@@ -2,23 +2,24 @@
 
 #include <cmath>
 
+#include "mugato/data/decorator.h"
+
 namespace mugato::data {
 namespace {
 
 // Indices k-1, 2k-1, 3k-1, ... of the whole are held out.
-class HeldOutSource : public Source {
+class HeldOutSource : public SourceDecorator {
  public:
   HeldOutSource(std::unique_ptr<Source> whole, int64_t every, Split split)
-      : whole_(std::move(whole)), every_(every), split_(split) {}
+      : SourceDecorator(std::move(whole)), every_(every), split_(split) {}
 
-  const Schema& schema() const override { return whole_->schema(); }
-  int64_t size() const override { return whole_->size() == kUnbounded ? kUnbounded : num_below(whole_->size()); }
-  Episode get(int64_t index) const override { return whole_->get(index_in_whole(index)); }
-  RawEpisode raw(int64_t index) const override { return whole_->raw(index_in_whole(index)); }
-  std::string about() const override { return whole_->about(); }
+  int64_t size() const override { return inner().size() == kUnbounded ? kUnbounded : num_below(inner().size()); }
+  Episode get(int64_t index) const override { return inner().get(index_in_whole(index)); }
+  RawEpisode raw(int64_t index) const override { return inner().raw(index_in_whole(index)); }
+  double episode_return(int64_t index) const override { return inner().episode_return(index_in_whole(index)); }
 
   ReadingOrder reading_order() const override {
-    auto order = whole_->reading_order();
+    auto order = inner().reading_order();
     int64_t begin = 0;
     for (auto& length : order.runs) {
       const int64_t end = begin + length;
@@ -36,7 +37,6 @@ class HeldOutSource : public Source {
     return split_ == Split::kEvaluation ? (index + 1) * every_ - 1 : index + index / (every_ - 1);
   }
 
-  std::unique_ptr<Source> whole_;
   int64_t every_;
   Split split_;
 };

@@ -11,11 +11,7 @@
 namespace mugato::data {
 namespace {
 
-std::vector<double> weights_of(const std::vector<DataEntry>& entries) {
-  std::vector<double> weights;
-  for (const auto& entry : entries) weights.push_back(entry.weight);
-  return weights;
-}
+constexpr int64_t kMostBroken = 1000;  // samples in a row that a lane skips, before it takes the data to be broken as a whole
 
 std::vector<int64_t> sizes_of(const std::vector<std::shared_ptr<const Source>>& sources) {
   std::vector<int64_t> sizes;
@@ -56,29 +52,29 @@ void run_parallel(int64_t count, int64_t workers, const Task& task) {
 
 }  // namespace
 
-// A document that did not fit into the last row, kept so that it need not be made again.
+// The documents of the present draw that are in no row yet, kept so that they need not be made again.
 struct Loader::Lane {
-  std::optional<Sample> carried;
+  std::deque<Sample> waiting;
+  int64_t num_broken = 0;  // samples that were left out of the draw, and what the first said
+  std::string problem;
 };
 
 Loader::Loader(const std::vector<DataEntry>& entries, std::vector<std::shared_ptr<const Source>> sources,
                std::shared_ptr<const Tokenizer> tokenizer, std::shared_ptr<const Sequencer> sequencer, LoaderOptions options)
-    : sources_(std::move(sources)),
-      tokenizer_(std::move(tokenizer)),
+    : tokenizer_(std::move(tokenizer)),
       sequencer_(std::move(sequencer)),
       options_(options),
-      mixture_(weights_of(entries), sizes_of(sources_), options.seed, orders_of(sources_)) {
+      mixture_(mixture_weights(options.mixture, entries, sizes_of(sources)), sizes_of(sources), options.seed,
+               orders_of(sources)) {
   for (size_t i = 0; i < entries.size(); ++i) {
     domain_names_.push_back(entries[i].domain());
-    auto schema = std::make_shared<const Schema>(sources_[i]->schema());
-    validate(*schema, tokenizer_->vocabulary());
-    cutters_.emplace_back(
-        std::move(schema),
-        WindowCutter::Options{.context = options.context, .max_steps = entries[i].max_steps, .domain = static_cast<int64_t>(i)},
-        *tokenizer_, *sequencer_);
+    makers_.emplace_back(
+        entries[i], std::move(sources[i]), *tokenizer_, *sequencer_,
+        DocumentMaker::Options{.context = options.context, .domain = static_cast<int64_t>(i), .seed = options.seed});
   }
   if (options_.micro_rows <= 0) options_.micro_rows = options_.rows;
   position_.draws.assign(static_cast<size_t>(options_.rows), 0);
+  position_.taken = position_.draws;
 }
 
 Loader::~Loader() { stop(); }
@@ -134,69 +130,117 @@ GlobalStep Loader::next() {
   return std::move(made.step);
 }
 
-Sample Loader::draw(int64_t number) const {
-  const auto drawn = mixture_.draw(number);
-  Random random(hash_key(options_.seed, 0x77696e0a, number));
-  return cutters_[drawn.source].random(sources_[drawn.source]->get(drawn.index), random);
+void Loader::count_broken(size_t domain, int64_t num_broken, const std::string& problem, Filled& filled) {
+  filled.counts[domain].skipped += num_broken;
+  if (filled.problems[domain].empty()) filled.problems[domain] = problem;
 }
 
-void Loader::fill(int64_t lane, Position& position, Lane& state, std::vector<Sample>& row,
-                  std::vector<DomainCounts>& counts) const {
-  int64_t room = options_.context;
+// The documents of the lane's draw that are in no row yet, after draws of which none can be made.
+void Loader::draw(int64_t lane, Position& position, Lane& state, Filled& filled) const {
   auto& draws = position.draws[static_cast<size_t>(lane)];
-  for (;; ++draws) {
-    if (!state.carried) state.carried = draw(lane + draws * options_.rows);
-    const int64_t tokens = sequencer_->num_tokens(*state.carried);
+  for (int64_t broken = 0;; ++draws) {
+    const int64_t number = lane + draws * options_.rows;
+    const auto drawn = mixture_.draw(number);
+    const auto& maker = makers_[drawn.source];
+    std::vector<int64_t> episodes;
+    for (int64_t i = 0; i < maker.episodes_per_draw(); ++i)
+      episodes.push_back(mixture_.index(drawn.source, drawn.count * maker.episodes_per_draw() + i));
+    auto made = maker.make(number, episodes);
+    if (!made.documents.empty()) {
+      const auto taken = position.taken[static_cast<size_t>(lane)];
+      TORCH_CHECK(taken < static_cast<int64_t>(made.documents.size()), "document ", taken, " of ", made.documents.size());
+      state.waiting.assign(std::make_move_iterator(made.documents.begin() + taken),
+                           std::make_move_iterator(made.documents.end()));
+      state.num_broken = made.num_broken;
+      state.problem = std::move(made.problem);
+      return;
+    }
+    count_broken(drawn.source, made.num_broken, made.problem, filled);
+    if ((broken += made.num_broken) >= kMostBroken)
+      throw Error(std::to_string(broken) + " samples one after the other could not be made; the last of '" +
+                      domain_names_[drawn.source] + "': " + made.problem,
+                  "");
+  }
+}
+
+void Loader::fill(int64_t lane, Position& position, Lane& state, Filled& filled) const {
+  int64_t room = options_.context;
+  for (;;) {
+    if (state.waiting.empty()) draw(lane, position, state, filled);
+    auto& sample = state.waiting.front();
+    const int64_t tokens = sequencer_->num_tokens(sample);
     // Neither would ever end: a document that no row holds, and documents that fill no row.
     TORCH_CHECK(tokens > 0 && tokens <= options_.context, "a document of ", tokens, " tokens in rows of ", options_.context);
     if (tokens > room) return;
     room -= tokens;
-    auto& count = counts[static_cast<size_t>(state.carried->domain)];
+    auto &draws = position.draws[static_cast<size_t>(lane)], &taken = position.taken[static_cast<size_t>(lane)];
+    const auto domain = static_cast<size_t>(sample.domain);
+    // With the first document, so that it is counted once, wherever the run is stopped.
+    if (taken == 0) count_broken(domain, state.num_broken, state.problem, filled);
+    auto& count = filled.counts[domain];
     ++count.samples;
     count.tokens += tokens;
-    count.clipped += state.carried->timesteps.num_clipped();
-    row.push_back(std::move(*state.carried));
-    state.carried.reset();
+    count.clipped += sample.timesteps.num_clipped();
+    count.prompted += sample.prompt_steps > 0 ? 1 : 0;
+    filled.row.push_back(std::move(sample));
+    state.waiting.pop_front();
+    taken = state.waiting.empty() ? 0 : taken + 1;
+    draws += state.waiting.empty() ? 1 : 0;
   }
 }
 
 Loader::Made Loader::make(Position position, std::vector<Lane>& lanes) const {
-  const int64_t num_lanes = options_.rows, per_micro = options_.micro_rows, num_micro = (num_lanes + per_micro - 1) / per_micro;
-  const auto num_domains = static_cast<int64_t>(domain_names_.size());
-  std::vector<std::vector<Sample>> rows(static_cast<size_t>(num_lanes));
-  std::vector<std::vector<DomainCounts>> counts(static_cast<size_t>(num_lanes),
-                                                std::vector<DomainCounts>(domain_names_.size()));
-  run_parallel(num_lanes, options_.workers, [&](int64_t lane) {
+  const auto num_domains = domain_names_.size();
+  std::vector<Filled> filled(lanes.size(), {{}, std::vector<DomainCounts>(num_domains), std::vector<std::string>(num_domains)});
+  run_parallel(options_.rows, options_.workers, [&](int64_t lane) {
     const auto i = static_cast<size_t>(lane);
-    fill(lane, position, lanes[i], rows[i], counts[i]);
+    fill(lane, position, lanes[i], filled[i]);
   });
-  Made made;
-  made.step.micro_batches.resize(static_cast<size_t>(num_micro));
-  run_parallel(num_micro, options_.workers, [&](int64_t m) {
-    const int64_t first = m * per_micro, size = std::min(per_micro, num_lanes - first);
-    std::vector<Random> randoms;
-    for (int64_t lane = first; lane < first + size; ++lane)
-      randoms.emplace_back(hash_key(options_.seed, 0x706f730a, position.step, lane));
-    made.step.micro_batches[static_cast<size_t>(m)] = sequencer_->lay_out(
-        std::span(rows).subspan(static_cast<size_t>(first), static_cast<size_t>(size)), options_.context, num_domains, randoms);
-  });
-  made.step.counts.resize(domain_names_.size());
-  for (const auto& lane : counts)
-    for (size_t d = 0; d < lane.size(); ++d) made.step.counts[d] += lane[d];
-  for (const auto& micro : made.step.micro_batches)
-    for (size_t d = 0; d < micro.target_counts.size(); ++d) made.step.counts[d].targets += micro.target_counts[d];
+  Made made{.step = lay_out(position.step, filled)};
   ++position.step;
   made.after = std::move(position);
   return made;
 }
 
-std::string Loader::state() const { return nlohmann::json{{"step", position_.step}, {"draws", position_.draws}}.dump(); }
+GlobalStep Loader::lay_out(int64_t step, const std::vector<Filled>& lanes) const {
+  const int64_t num_lanes = options_.rows, per_micro = options_.micro_rows, num_micro = (num_lanes + per_micro - 1) / per_micro;
+  const auto num_domains = domain_names_.size();
+  GlobalStep result;
+  result.micro_batches.resize(static_cast<size_t>(num_micro));
+  run_parallel(num_micro, options_.workers, [&](int64_t m) {
+    const int64_t first = m * per_micro, size = std::min(per_micro, num_lanes - first);
+    std::vector<std::vector<Sample>> rows;
+    std::vector<Random> randoms;
+    for (int64_t lane = first; lane < first + size; ++lane) {
+      rows.push_back(lanes[static_cast<size_t>(lane)].row);
+      randoms.emplace_back(hash_key(options_.seed, 0x706f730a, step, lane));
+    }
+    result.micro_batches[static_cast<size_t>(m)] =
+        sequencer_->lay_out(rows, options_.context, static_cast<int64_t>(num_domains), randoms);
+  });
+  result.counts.resize(num_domains);
+  result.problems.resize(num_domains);
+  for (size_t d = 0; d < num_domains; ++d) {
+    for (const auto& lane : lanes) {
+      result.counts[d] += lane.counts[d];
+      if (result.problems[d].empty()) result.problems[d] = lane.problems[d];
+    }
+    for (const auto& micro : result.micro_batches) result.counts[d].targets += micro.target_counts[d];
+  }
+  return result;
+}
+
+std::string Loader::state() const {
+  return nlohmann::json{{"step", position_.step}, {"draws", position_.draws}, {"taken", position_.taken}}.dump();
+}
 
 void Loader::set_state(const std::string& state) {
   Position position;
   try {
     const auto json = nlohmann::json::parse(state);
-    position = {json.at("step").get<int64_t>(), json.at("draws").get<std::vector<int64_t>>()};
+    position = {json.at("step").get<int64_t>(), json.at("draws").get<std::vector<int64_t>>(), {}};
+    // Older checkpoints are of runs whose draws made one document each.
+    position.taken = json.value("taken", std::vector<int64_t>(position.draws.size(), 0));
   } catch (const nlohmann::json::exception& failure) {
     throw Error(std::string("the saved data position cannot be read: ") + failure.what(), "resume from another checkpoint");
   }
@@ -204,6 +248,8 @@ void Loader::set_state(const std::string& state) {
     throw Error("the saved data position is of " + std::to_string(position.draws.size()) + " rows, the configuration has " +
                     std::to_string(options_.rows),
                 "resume with the train.rows the run was started with");
+  if (position.taken.size() != position.draws.size())
+    throw Error("the saved data position is not whole", "resume from another checkpoint");
   stop();
   position_ = std::move(position);
 }

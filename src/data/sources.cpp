@@ -20,8 +20,49 @@ void declare(KeyTable& keys, const std::string& prefix, DataEntry& entry) {
   keys.add(prefix + "loss_weight", &entry.loss_weight, "weight of a target of this entry in the loss", at_least(0));
   keys.add(prefix + "max_steps", &entry.max_steps, "longest window in timesteps; 0: as many as fit into train.context",
            at_least(0));
+  keys.add(
+      prefix + "return_filter", &entry.return_filter,
+      "least share of the expert's return that an episode to train on has; the expert's is the best mean of 1000 episodes in "
+      "a row, or of a tenth of them (paper: 0.8); 0: any",
+      range(0, 1));
+  keys.add(prefix + "top", &entry.top, "train on this many episodes at most, those of the highest return; 0: on all",
+           at_least(0));
+  keys.add(
+      prefix + "normalize", &entry.normalize,
+      "of continuous fields: none: mu-law or limits, as the source says; min_max, quantile: limits of each value are measured "
+      "when training starts, and kept with it",
+      one_of({"none", "min_max", "quantile"}));
+  keys.add(prefix + "normalize_quantile", &entry.normalize_quantile,
+           "with normalize = \"quantile\": the share of values beyond each limit, which are clipped", range(0, 0.49));
+  keys.add(prefix + "statistics_episodes", &entry.statistics_episodes, "episodes that limits are measured in, at most",
+           at_least(1));
+  keys.add(
+      prefix + "prompt_share", &entry.prompt_share,
+      "share of the documents that begin with a demonstration from another episode, half of them its end, half a window at "
+      "random (paper: 0.25)",
+      range(0, 1));
+  keys.add(prefix + "prompt_fraction", &entry.prompt_fraction,
+           "share of train.context that a demonstration may take (the paper leaves it open)", range(0, 1));
+  keys.add(prefix + "prompt_loss", &entry.prompt_loss,
+           "actions of a demonstration are targets, too (paper: all logged actions)");
+  keys.add(prefix + "pairs", &entry.pairs,
+           "episodes of one timestep that make one document, a timestep each: image-text pairs (paper: 5)", range(1, 1024));
+  keys.add(prefix + "on_bad_sample", &entry.on_bad_sample,
+           "error: a sample that can not be made ends the training; skip: it is left out and counted (data/skipped)",
+           one_of({"error", "skip"}));
   declare(keys, prefix, entry.reading);
   keys.add_named_tables(prefix + "fields", &entry.fields, "fields declared anew, by name");
+}
+
+std::vector<double> mixture_weights(const MixtureOptions& options, const std::vector<DataEntry>& entries,
+                                    const std::vector<int64_t>& sizes) {
+  std::vector<double> weights;
+  std::vector<std::string> names;
+  for (const auto& entry : entries) {
+    weights.push_back(entry.weight);
+    names.push_back(entry.domain());
+  }
+  return mixture_weights(options, weights, sizes, names);
 }
 
 void declare(KeyTable& keys, const std::string& prefix, ReadingOptions& options) {

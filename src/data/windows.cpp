@@ -40,28 +40,44 @@ void WindowCutter::check_steps(const Episode& episode) const {
                 "make it one text, or one episode of each");
 }
 
-std::vector<Window> WindowCutter::longest_windows(const Episode& episode) const {
+std::vector<int64_t> WindowCutter::document_tokens(const Episode& episode) const {
   auto tokens = tokenizer_.tokens_per_step(*schema_, episode);
-  const int64_t once = sequencer_.num_extra_tokens(*schema_, 0), each = sequencer_.num_extra_tokens(*schema_, 1) - once;
-  for (auto& count : tokens) count += each;
+  for (auto& count : tokens) count += sequencer_.num_extra_tokens(*schema_, 1);
+  return tokens;
+}
+
+int64_t WindowCutter::longest_step(const Episode& episode) const {
+  check_steps(episode);
+  const auto tokens = document_tokens(episode);
+  return *std::max_element(tokens.begin(), tokens.end());
+}
+
+std::vector<Window> WindowCutter::longest_windows(const Episode& episode, int64_t room) const {
+  const auto tokens = document_tokens(episode);
+  const int64_t once = sequencer_.num_extra_tokens(*schema_, 0);  // of a document, however many timesteps it has
   const int64_t most = options_.max_steps > 0 ? options_.max_steps : episode.num_steps;
   std::vector<Window> windows;
   int64_t end = 0, sum = once;  // of the window that grows at its end and shrinks at its start
   for (int64_t start = 0; start < episode.num_steps; ++start) {
     for (; end < episode.num_steps && end - start < most; ++end) {
-      const int64_t added = tokens[static_cast<size_t>(end)];
-      if (sum + added > options_.context) break;
+      const int64_t added = tokens[static_cast<size_t>(end)] - once;
+      if (sum + added > room) break;
       sum += added;
     }
-    if (end == start)
-      throw Error(episode.id + ": timestep " + std::to_string(start) + " alone has " +
-                      std::to_string(sum + tokens[static_cast<size_t>(start)]) + " tokens, train.context is " +
-                      std::to_string(options_.context),
-                  "raise train.context or make the observations smaller");
     windows.push_back({start, end - start});
-    sum -= tokens[static_cast<size_t>(start)];
+    if (end == start) ++end;
+    else sum -= tokens[static_cast<size_t>(start)] - once;
   }
   return windows;
+}
+
+void WindowCutter::check_fits(const Episode& episode, const std::vector<Window>& windows) const {
+  for (const auto& window : windows)
+    if (window.length == 0)
+      throw Error(episode.id + ": timestep " + std::to_string(window.start) + " alone has " +
+                      std::to_string(document_tokens(episode)[static_cast<size_t>(window.start)]) +
+                      " tokens, train.context is " + std::to_string(options_.context),
+                  "raise train.context or make the observations smaller");
 }
 
 Sample WindowCutter::sample(const Episode& episode, Window window) const {
@@ -82,7 +98,7 @@ Sample WindowCutter::crop_text(Sample sample, int64_t start) const {
   return sample;
 }
 
-Sample WindowCutter::random(const Episode& episode, Random& random) const {
+Sample WindowCutter::random(const Episode& episode, Random& random, int64_t room) const {
   check_steps(episode);
   if (schema_->is_text_document()) {
     auto document = sample(episode, {0, 1});
@@ -90,9 +106,20 @@ Sample WindowCutter::random(const Episode& episode, Random& random) const {
     // The last start leaves a full row: a part that does not begin the text has no separator.
     return excess > 0 ? crop_text(std::move(document), random.between(0, std::max<int64_t>(1, excess - 1))) : document;
   }
-  const auto windows = longest_windows(episode);
+  const auto windows = longest_windows(episode, room);
+  check_fits(episode, windows);
   if (windows[0].length == episode.num_steps) return sample(episode, windows[0]);
   return sample(episode, draw_window(windows, random));
+}
+
+std::optional<Sample> WindowCutter::prompt(const Episode& episode, int64_t room, bool from_end, Random& random) const {
+  check_steps(episode);
+  const auto windows = longest_windows(episode, room);
+  const auto is_empty = [](const Window& window) { return window.length == 0; };
+  if (std::any_of(windows.begin(), windows.end(), is_empty)) return std::nullopt;
+  if (windows[0].length == episode.num_steps) return sample(episode, windows[0]);
+  const auto reaches_end = [&](const Window& window) { return window.start + window.length == episode.num_steps; };
+  return sample(episode, from_end ? *std::find_if(windows.begin(), windows.end(), reaches_end) : draw_window(windows, random));
 }
 
 std::vector<Sample> WindowCutter::all(const Episode& episode) const {
@@ -105,10 +132,19 @@ std::vector<Sample> WindowCutter::all(const Episode& episode) const {
       samples.push_back(crop_text(document, start));
     return samples;
   }
-  const auto windows = longest_windows(episode);
-  for (int64_t start = 0; start < episode.num_steps; start += windows[static_cast<size_t>(start)].length)
-    samples.push_back(sample(episode, windows[static_cast<size_t>(start)]));
+  for (const auto& window : windows(episode)) samples.push_back(sample(episode, window));
   return samples;
+}
+
+std::vector<Window> WindowCutter::windows(const Episode& episode) const {
+  check_steps(episode);
+  if (schema_->is_text_document()) return {{0, 1}};
+  const auto longest = longest_windows(episode, options_.context);
+  check_fits(episode, longest);
+  std::vector<Window> cut;
+  for (int64_t start = 0; start < episode.num_steps; start += cut.back().length)
+    cut.push_back(longest[static_cast<size_t>(start)]);
+  return cut;
 }
 
 }  // namespace mugato::data

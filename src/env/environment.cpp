@@ -5,6 +5,14 @@
 #include "mugato/core/error.h"
 
 namespace mugato::env {
+namespace {
+
+// One limit holds for all values, or each has its own.
+double limit_of(const std::vector<double>& limits, int64_t i) {
+  return limits[limits.size() == 1 ? 0 : static_cast<size_t>(i)];
+}
+
+}  // namespace
 
 Action RandomPolicy::act() {
   Action action;
@@ -15,7 +23,7 @@ Action RandomPolicy::act() {
       if (field.modality == Modality::kDiscrete)
         values.data_ptr<int64_t>()[i] =
             random_.below(field.num_values[field.cells ? static_cast<size_t>(i) % field.num_values.size() : 0]);
-      else values.data_ptr<float>()[i] = static_cast<float>(random_.uniform(field.low, field.high));
+      else values.data_ptr<float>()[i] = static_cast<float>(random_.uniform(limit_of(field.low, i), limit_of(field.high, i)));
     }
     action[field.name] = values.reshape(field.shape);
   }

@@ -95,12 +95,7 @@ void timed_step(Parts& parts, data::Loader& loader, AdamW& optimizer, const std:
 
 BenchReport bench(const RunConfig& config, const Registries& registries, int64_t warmup, int64_t steps) {
   auto parts = Parts::build(config, registries);
-  data::Loader loader(config.data, parts.sources(registries, data::Split::kTrain), parts.tokenizer, parts.sequencer,
-                      {.rows = config.train.rows,
-                       .micro_rows = config.train.micro_rows,
-                       .context = config.train.context,
-                       .workers = config.train.workers,
-                       .seed = static_cast<uint64_t>(config.seed)});
+  data::Loader loader(config.data, parts.open_training(registries), parts.tokenizer, parts.sequencer, parts.loader_options());
   AdamW optimizer(*parts.agent, config.optim);
   std::vector<double> weights;
   for (const auto& entry : config.data) weights.push_back(entry.loss_weight);

@@ -74,6 +74,9 @@ void declare(KeyTable& keys, ModelOptions& model) {
 }
 
 void check(const RunConfig& config, const std::string& origin) {
+  if (config.mixture.weights != "temperature" && config.mixture.temperature != data::MixtureOptions().temperature)
+    throw Error(origin + ": mixture.temperature is set and mixture.weights is \"" + config.mixture.weights + "\"",
+                "a temperature needs mixture.weights = \"temperature\"");
   if (config.data.empty())
     throw Error(origin + ": no [[data]] entry", "add one, for example: [[data]] with source = \"four_rooms\"");
   std::map<std::string, int> seen;
@@ -123,6 +126,7 @@ KeyTable keys_of(RunConfig& config) {
   keys.add("act.sessions", &config.act.sessions, "episodes played side by side", range(1, 4096));
   keys.add("eval.documents", &config.eval_documents, "held-out episodes per [[data]] entry that an evaluation reads",
            at_least(1));
+  declare(keys, "mixture.", config.mixture);
   keys.add_tables("data", &config.data, "sources that are mixed, one table each");
   return keys;
 }

@@ -4,6 +4,7 @@
 
 #include "mugato/core/error.h"
 #include "mugato/core/text.h"
+#include "mugato/data/decorator.h"
 #include "mugato/data/windows.h"
 #include "mugato/data/world_source.h"
 
@@ -13,6 +14,7 @@ namespace {
 struct HeldOut {
   double nll = 0.0;
   int64_t documents = 0, targets = 0, correct = 0;
+  int64_t skipped = 0;  // episodes that can not be read
 };
 
 // Packs samples into rows of the run's context and adds up what the model says of their targets.
@@ -56,9 +58,18 @@ HeldOut read_source(const Parts& parts, const data::DataEntry& entry, const data
                                   {.context = parts.config.train.context, .max_steps = entry.max_steps}, *parts.tokenizer,
                                   *parts.sequencer);
   std::vector<Sample> samples;
-  for (int64_t i = 0; i < std::min(documents, source.size()); ++i)
-    for (auto& sample : cutter.all(source.get(i))) samples.push_back(std::move(sample));
-  return read_samples(parts, std::move(samples));
+  int64_t skipped = 0;
+  for (int64_t i = 0; i < std::min(documents, source.size()); ++i) {
+    try {
+      for (auto& sample : cutter.all(source.get(i))) samples.push_back(std::move(sample));
+    } catch (const Error& error) {
+      if (!entry.skips_broken()) throw data::of_entry(entry.domain(), error);
+      ++skipped;
+    }
+  }
+  auto sum = read_samples(parts, std::move(samples));
+  sum.skipped = skipped;
+  return sum;
 }
 
 const data::DataEntry& entry_of(const Parts& parts, const Registries& registries, const std::string& name) {
@@ -78,15 +89,17 @@ std::map<std::string, double> held_out_losses(const Parts& parts, const Registri
   std::map<std::string, double> metrics;
   double weighted_nll = 0.0, weighted_targets = 0.0;
   const auto sources = parts.sources(registries, data::Split::kEvaluation);
+  const auto weights = parts.weights();
   for (size_t i = 0; i < sources.size(); ++i) {
     const auto& entry = parts.config.data[i];
     const auto sum = read_source(parts, entry, *sources[i], documents);
+    if (sum.skipped > 0) metrics["skipped/" + entry.domain()] = static_cast<double>(sum.skipped);
     if (sum.targets == 0) continue;
     const auto targets = static_cast<double>(sum.targets);
     metrics["loss/" + entry.domain()] = sum.nll / targets;
     metrics["accuracy/" + entry.domain()] = static_cast<double>(sum.correct) / targets;
     // Training draws documents by weight, so of a source it sees weight times what is in one of its documents.
-    const double share = entry.weight * entry.loss_weight / static_cast<double>(sum.documents);
+    const double share = weights[i] * entry.loss_weight / static_cast<double>(sum.documents);
     weighted_nll += share * sum.nll;
     weighted_targets += share * targets;
   }

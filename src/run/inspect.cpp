@@ -1,6 +1,10 @@
 #include "mugato/run/inspect.h"
 
+#include <numeric>
+
 #include "mugato/core/error.h"
+#include "mugato/data/documents.h"
+#include "mugato/data/opening.h"
 #include "mugato/token/discrete.h"
 
 namespace mugato::run {
@@ -12,7 +16,8 @@ std::string number_text(double value) {
   return text;
 }
 
-std::string decoded(int64_t id, const FieldSpec* field, const Tokenizer& tokenizer) {
+// `number` is that of the token in its field.
+std::string decoded(int64_t id, const FieldSpec* field, int64_t number, const Tokenizer& tokenizer) {
   const auto& vocabulary = tokenizer.vocabulary();
   if (!field) return vocabulary.describe(id);
   switch (field->modality) {
@@ -22,7 +27,7 @@ std::string decoded(int64_t id, const FieldSpec* field, const Tokenizer& tokeniz
       return std::to_string(id - vocabulary.discrete().begin);
     case Modality::kContinuous: {
       const ContinuousCodec codec{field->mu_law, field->low, field->high, vocabulary.continuous().size};
-      return number_text(codec.decode(id - vocabulary.continuous().begin));
+      return number_text(codec.decode(id - vocabulary.continuous().begin, number));
     }
     case Modality::kImage:
       break;
@@ -68,7 +73,7 @@ void add_targets(const TokenLayout& layout, const Schema& schema, const Tokenize
     const auto row = std::find_if(rows.begin(), rows.end(), [&](const TokenRow& candidate) { return candidate.slot == slot; });
     const auto& next = *(row + 1);
     row->target = layout.targets[k].item<int64_t>();
-    row->target_value = decoded(row->target, next.field.empty() ? nullptr : &schema.field(next.field), tokenizer);
+    row->target_value = decoded(row->target, next.field.empty() ? nullptr : &schema.field(next.field), next.number, tokenizer);
   }
 }
 
@@ -94,12 +99,16 @@ std::vector<TokenRow> token_table(const MicroBatch& batch, const Schema& schema,
                  .local = at(layout.local, slot),
                  .field = field ? field->name : "",
                  .modality = field ? name_of(field->modality) : "special"};
+    const bool goes_on = !rows.empty() && rows.back().field == row.field && rows.back().timestep == row.timestep &&
+                         rows.back().document == row.document;
+    row.number = goes_on ? rows.back().number + 1 : 0;
     if (id == TokenLayout::kPatch) {
       row.value = mean_color(batch.patches[layout.patch_index[patch].item<int64_t>()]);
       row.patch = patch_position_text(layout, patch++, patch_position);
     } else {
       row.ids = ids[token++];
-      row.value = row.ids.size() > 1 ? decoded_cell(row.ids, *field, tokenizer.vocabulary()) : decoded(id, field, tokenizer);
+      row.value = row.ids.size() > 1 ? decoded_cell(row.ids, *field, tokenizer.vocabulary())
+                                     : decoded(id, field, row.number, tokenizer);
     }
     rows.push_back(std::move(row));
   }
@@ -113,14 +122,20 @@ InspectedSample inspect_sample(const Parts& parts, const Registries& registries,
     const auto& candidate = parts.config.data[i];
     names.push_back(candidate.domain());
     if (candidate.domain() != entry) continue;
-    const auto source = data::build_source(registries.sources, candidate, data::Split::kTrain);
-    if (index >= source->size())
+    auto facts = parts.facts_of(entry);
+    const auto source = data::open_training(registries.sources, candidate, facts);
+    if (index > source->size() - candidate.pairs)
       throw Error(entry + " has " + std::to_string(source->size()) + " episodes", "choose a smaller --index");
-    InspectedSample result{.schema = std::make_shared<const Schema>(source->schema()), .episode = source->get(index)};
-    const data::WindowCutter cutter(result.schema, {.context = parts.config.train.context, .max_steps = candidate.max_steps},
-                                    *parts.tokenizer, *parts.sequencer);
-    Random random(hash_key(static_cast<uint64_t>(parts.config.seed), static_cast<uint64_t>(index)));
-    result.sample = cutter.random(result.episode, random);
+    const auto seed = static_cast<uint64_t>(parts.config.seed);
+    const data::DocumentMaker maker(candidate, source, *parts.tokenizer, *parts.sequencer,
+                                    {.context = parts.config.train.context, .seed = seed});
+    std::vector<int64_t> episodes(static_cast<size_t>(maker.episodes_per_draw()));
+    std::iota(episodes.begin(), episodes.end(), index);
+    auto made = maker.make(index, episodes);
+    if (made.documents.empty()) throw Error(made.problem, "");
+    InspectedSample result{
+        .schema = maker.schema(), .episode = source->get(index), .sample = std::move(made.documents.front())};
+    Random random(hash_key(seed, index));
     const std::vector<std::vector<Sample>> rows{{result.sample}};
     std::vector<Random> randoms{random};
     result.batch = parts.sequencer->lay_out(rows, parts.sequencer->num_tokens(result.sample), 1, randoms);

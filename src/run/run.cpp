@@ -5,6 +5,7 @@
 #include "mugato/core/error.h"
 #include "mugato/core/files.h"
 #include "mugato/core/text.h"
+#include "mugato/data/opening.h"
 #include "mugato/text/sentencepiece.h"
 
 namespace fs = std::filesystem;
@@ -66,6 +67,11 @@ fs::path find_checkpoint(const fs::path& run) {
   throw Error(run.string() + ": no complete checkpoint in it", "train first: mugato train CONFIG");
 }
 
+data::DataFacts read_facts(const fs::path& checkpoint) {
+  const auto path = checkpoint / "data.json";
+  return fs::exists(path) ? data::parse_facts(read_file(path), path.string()) : data::DataFacts{};
+}
+
 }  // namespace
 
 std::vector<std::string> settable_keys() { return {"act.temperature", "act.sessions", "run.device"}; }
@@ -98,22 +104,56 @@ Parts Parts::load(const fs::path& run, const Registries& registries, const std::
   auto parts = assemble(config, std::move(text), registries, pick_device(config.device));
   parts.step = CheckpointStore::load(checkpoint, *parts.agent, nullptr).step;
   parts.checkpoint = checkpoint;
+  parts.facts = read_facts(checkpoint);
   parts.agent->eval();
   return parts;
 }
 
-std::vector<std::shared_ptr<const data::Source>> Parts::sources(const Registries& registries, data::Split split) const {
+std::vector<std::shared_ptr<const data::Source>> Parts::open_training(const Registries& registries,
+                                                                      const std::optional<fs::path>& saved) {
+  if (saved) facts = read_facts(*saved);
   std::vector<std::shared_ptr<const data::Source>> all;
-  for (const auto& entry : config.data) all.push_back(data::build_source(registries.sources, entry, split));
+  for (const auto& entry : config.data) all.push_back(data::open_training(registries.sources, entry, facts[entry.domain()]));
   return all;
 }
 
+data::EntryFacts Parts::facts_of(const std::string& domain) const {
+  const auto found = facts.find(domain);
+  return found == facts.end() ? data::EntryFacts{} : found->second;
+}
+
+std::vector<double> Parts::weights() const {
+  std::vector<int64_t> sizes;
+  for (const auto& entry : config.data) sizes.push_back(facts_of(entry.domain()).episodes);
+  return data::mixture_weights(config.mixture, config.data, sizes);
+}
+
+std::vector<std::shared_ptr<const data::Source>> Parts::sources(const Registries& registries, data::Split split) const {
+  std::vector<std::shared_ptr<const data::Source>> all;
+  for (const auto& entry : config.data) {
+    auto known = facts_of(entry.domain());
+    all.push_back(split == data::Split::kTrain ? data::open_training(registries.sources, entry, known)
+                                               : data::open_evaluation(registries.sources, entry, known));
+  }
+  return all;
+}
+
+data::LoaderOptions Parts::loader_options() const {
+  return {.rows = config.train.rows,
+          .micro_rows = config.train.micro_rows,
+          .context = config.train.context,
+          .workers = config.train.workers,
+          .seed = static_cast<uint64_t>(config.seed),
+          .mixture = config.mixture};
+}
+
 act::Policy Parts::policy(const Schema& schema, const std::string& domain, int64_t sessions) const {
-  int64_t max_steps = 0;
+  data::DataEntry trained_on;
   for (const auto& entry : config.data)
-    if (entry.domain() == domain) max_steps = entry.max_steps;
-  return act::Policy(agent, tokenizer, sequencer, schema, sessions,
-                     {.context = config.train.context, .max_steps = max_steps, .temperature = config.act.temperature});
+    if (entry.domain() == domain) trained_on = entry;
+  return act::Policy(
+      agent, tokenizer, sequencer, data::acting_schema(schema, trained_on, facts_of(domain)), sessions,
+      {.context = config.train.context, .max_steps = trained_on.max_steps, .temperature = config.act.temperature});
 }
 
 }  // namespace mugato::run

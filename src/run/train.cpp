@@ -14,7 +14,7 @@ namespace {
 // The files every checkpoint carries: a run acts from its checkpoint alone.
 std::map<std::string, std::string> companion_files(const Parts& parts) {
   auto config = parts.config;
-  std::map<std::string, std::string> files{{"config.toml", keys_of(config).to_toml()}};
+  std::map<std::string, std::string> files{{"config.toml", keys_of(config).to_toml()}, {"data.json", to_json(parts.facts)}};
   if (parts.text) files["tokenizer.model"] = parts.text->serialized();
   return files;
 }
@@ -51,26 +51,49 @@ std::string evaluation_line(int64_t step, const std::map<std::string, double>& m
   return text;
 }
 
-// Says once for a domain that its values do not fit their declared range; the metric data/clipped goes on counting.
-class ClippedWarning {
+std::vector<std::string> selection_lines(const Parts& parts) {
+  std::vector<std::string> lines;
+  for (const auto& [domain, facts] : parts.facts)
+    if (facts.episodes < facts.found)
+      lines.push_back(domain + ": trains on " + std::to_string(facts.episodes) + " of " + std::to_string(facts.found) +
+                      " episodes, chosen by their return");
+  return lines;
+}
+
+// Says once for a domain that its values do not fit their declared range, and that a sample of it is broken; the metrics
+// data/clipped and data/skipped go on counting.
+class DataWarnings {
  public:
-  ClippedWarning(ProgressConsole& console, std::vector<std::string> domains)
-      : console_(console), domains_(std::move(domains)), said_(domains_.size(), false) {}
+  DataWarnings(ProgressConsole& console, std::vector<std::string> domains)
+      : console_(console), domains_(std::move(domains)), clipped_(domains_.size(), false), skipped_(domains_.size(), false) {}
 
   void step(const StepReport& report) {
     for (size_t d = 0; d < domains_.size(); ++d) {
-      if (said_[d] || report.clipped[d] == 0) continue;
-      said_[d] = true;
-      console_.line("warning: " + domains_[d] + ": " + std::to_string(report.clipped[d]) + " continuous values of step " +
-                    std::to_string(report.step) + " are outside of their field's range and were clipped: set its low and high");
+      const auto& count = report.counts[d];
+      if (count.clipped > 0 && !clipped_[d])
+        console_.line("warning: " + domains_[d] + ": " + std::to_string(count.clipped) + " continuous values of step " +
+                      std::to_string(report.step) +
+                      " are outside of their field's range and were clipped: set its low and high");
+      if (count.skipped > 0 && !skipped_[d])
+        console_.line("warning: " + domains_[d] + ": " + std::to_string(count.skipped) + " broken samples of step " +
+                      std::to_string(report.step) + " were skipped: " + report.problems[d]);
+      clipped_[d] = clipped_[d] || count.clipped > 0;
+      skipped_[d] = skipped_[d] || count.skipped > 0;
     }
   }
 
  private:
   ProgressConsole& console_;
   std::vector<std::string> domains_;
-  std::vector<bool> said_;
+  std::vector<bool> clipped_, skipped_;
 };
+
+void say_skipped(ProgressConsole& console, const TrainState& state) {
+  for (const auto& [domain, count] : state.counts)
+    if (count.skipped > 0)
+      console.line(domain + ": " + std::to_string(count.skipped) + " broken samples were skipped in " +
+                   std::to_string(state.step) + " steps");
+}
 
 }  // namespace
 
@@ -78,21 +101,18 @@ TrainResult train(const RunConfig& config, const Registries& registries, bool re
   const fs::path run = config.out;
   const StopSignal stop;
   auto parts = Parts::build(config, registries);
-  CheckpointStore store(run, config.train.keep, companion_files(parts));
-  if (!resume && store.newest())
+  const auto newest = CheckpointStore(run, config.train.keep, {}).newest();
+  if (!resume && newest)
     throw Error(run.string() + " already holds a run",
                 "continue it with --resume, or choose another folder with --set run.out=...");
 
-  const auto seed = static_cast<uint64_t>(config.seed);
-  data::Loader loader(config.data, parts.sources(registries, data::Split::kTrain), parts.tokenizer, parts.sequencer,
-                      {.rows = config.train.rows,
-                       .micro_rows = config.train.micro_rows,
-                       .context = config.train.context,
-                       .workers = config.train.workers,
-                       .seed = seed});
+  data::Loader loader(config.data, parts.open_training(registries, newest), parts.tokenizer, parts.sequencer,
+                      parts.loader_options());
+  CheckpointStore store(run, config.train.keep, companion_files(parts));
   AdamW optimizer(*parts.agent, config.optim);
   ProgressConsole console(stderr, loader.domain_names());
-  ClippedWarning clipped(console, loader.domain_names());
+  for (const auto& line : selection_lines(parts)) console.line(line);
+  DataWarnings warnings(console, loader.domain_names());
   const auto state = resume ? resume_state(parts, store, optimizer, loader, console) : TrainState{};
 
   make_folders(run);
@@ -106,7 +126,7 @@ TrainResult train(const RunConfig& config, const Registries& registries, bool re
   NextTokenObjective objective(parts.agent);
   std::vector<double> weights;
   for (const auto& entry : config.data) weights.push_back(entry.loss_weight);
-  Trainer trainer(config.train, config.optim, seed, parts.device,
+  Trainer trainer(config.train, config.optim, static_cast<uint64_t>(config.seed), parts.device,
                   {.objective = objective,
                    .optimizer = optimizer,
                    .stream = loader,
@@ -115,7 +135,7 @@ TrainResult train(const RunConfig& config, const Registries& registries, bool re
                    .domain_weights = weights,
                    .on_step =
                        [&](const StepReport& report) {
-                         clipped.step(report);
+                         warnings.step(report);
                          console.step(report);
                        },
                    .evaluate =
@@ -126,6 +146,7 @@ TrainResult train(const RunConfig& config, const Registries& registries, bool re
                        }});
   trainer.state() = state;
   trainer.run(stop);
+  say_skipped(console, trainer.state());
   return {trainer.state().step, stop.signal()};
 }
 

@@ -18,11 +18,12 @@ std::vector<int64_t> draw_buckets(int64_t count, Random* random) {
 }
 
 void write_image(const FieldTokens& field, int64_t e, LayoutBuilder& builder, Random* random) {
-  const auto rows = draw_buckets(field.grid.rows, random), columns = draw_buckets(field.grid.columns, random);
+  const auto& grid = field.grids[static_cast<size_t>(e)];
+  const auto rows = draw_buckets(grid.rows, random), columns = draw_buckets(grid.columns, random);
   const uint8_t* bytes = field.tokens.const_data_ptr<uint8_t>() + e * field.tokens.stride(0);
-  for (int64_t t = 0; t < field.tokens_per_step(); ++t)
-    builder.add_patch(bytes + t * kPatchBytes, rows[static_cast<size_t>(t / field.grid.columns)],
-                      columns[static_cast<size_t>(t % field.grid.columns)], t);
+  for (int64_t t = 0; t < grid.num_patches(); ++t)
+    builder.add_patch(bytes + t * kPatchBytes, rows[static_cast<size_t>(t / grid.columns)],
+                      columns[static_cast<size_t>(t % grid.columns)], t);
 }
 
 }  // namespace
@@ -54,10 +55,10 @@ int64_t Sequencer::num_tokens(const Sample& sample) const {
 }
 
 void Sequencer::write_field(const FieldSpec& field, const FieldTokens& tokens, int64_t e, LayoutBuilder& builder,
-                            Random* random) const {
+                            Random* random, bool trained) const {
   if (field.modality == Modality::kImage) return write_image(tokens, e, builder, random);
   const LayoutBuilder::Use use{
-      .target = is_target(field),
+      .target = trained && is_target(field),
       .action = field.role == Role::kAction,
   };
   const int64_t* ids = tokens.tokens.const_data_ptr<int64_t>() + e * tokens.tokens.stride(0);
@@ -76,24 +77,25 @@ void Sequencer::write_start(const Schema& schema, LayoutBuilder& builder) const 
 }
 
 void Sequencer::write_observations(const Schema& schema, const Timesteps& timesteps, int64_t e, LayoutBuilder& builder,
-                                   Random* random) const {
+                                   Random* random, bool trained) const {
   const auto order = step_order(schema);
   for (const size_t i : order.observations) {
     builder.begin_field(static_cast<int64_t>(i));
-    write_field(schema.fields[i], timesteps.fields[i], e, builder, random);
+    write_field(schema.fields[i], timesteps.fields[i], e, builder, random, trained);
   }
   builder.begin_field(-1);
   const bool is_cut = schema.is_text_document() && e == 0 && !timesteps.starts;
   if (!order.targets.empty() && !is_cut) builder.add_id(vocabulary_.separator(), {});
 }
 
-void Sequencer::write_targets(const Schema& schema, const Timesteps& timesteps, int64_t e, LayoutBuilder& builder) const {
+void Sequencer::write_targets(const Schema& schema, const Timesteps& timesteps, int64_t e, LayoutBuilder& builder,
+                              bool trained) const {
   const bool is_cut = schema.is_text_document() && e + 1 == timesteps.num_steps && !timesteps.ends;
   for (const size_t i : step_order(schema).targets) {
     builder.begin_field(static_cast<int64_t>(i));
-    write_field(schema.fields[i], timesteps.fields[i], e, builder, nullptr);
+    write_field(schema.fields[i], timesteps.fields[i], e, builder, nullptr, trained);
     builder.begin_field(-1);
-    if (schema.fields[i].modality == Modality::kText && !is_cut) builder.add_id(vocabulary_.end(), {.target = true});
+    if (schema.fields[i].modality == Modality::kText && !is_cut) builder.add_id(vocabulary_.end(), {.target = trained});
   }
 }
 
@@ -102,8 +104,9 @@ void Sequencer::write(const Sample& sample, LayoutBuilder& builder, Random* rand
   write_start(*sample.schema, builder);
   for (int64_t e = 0; e < sample.timesteps.num_steps; ++e) {
     builder.begin_timestep(e);
-    write_observations(*sample.schema, sample.timesteps, e, builder, random);
-    write_targets(*sample.schema, sample.timesteps, e, builder);
+    const bool trained = sample.prompt_loss || e >= sample.prompt_steps;
+    write_observations(*sample.schema, sample.timesteps, e, builder, random, trained);
+    write_targets(*sample.schema, sample.timesteps, e, builder, trained);
   }
 }
 

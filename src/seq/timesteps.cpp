@@ -48,6 +48,17 @@ void check_shape(const FieldSpec& field, const at::Tensor& values, const std::st
               "make the source's values and its schema agree");
 }
 
+std::string problem_of_range(const FieldSpec& field) {
+  if (field.mu_law) return "";
+  if (field.low.size() != field.high.size()) return "it has not as many lower as upper limits";
+  if (field.low.size() != 1 && static_cast<int64_t>(field.low.size()) != field.values_per_step())
+    return "low and high have one entry for all values, or one for each";
+  for (size_t k = 0; k < field.low.size(); ++k)
+    if (!std::isfinite(field.low[k]) || !std::isfinite(field.high[k]) || field.low[k] >= field.high[k])
+      return "low has to be below high";
+  return "";
+}
+
 // Why fields of this declaration can not be tokenized or written; empty when they can.
 std::string problem_of(const FieldSpec& field) {
   if (field.modality == Modality::kText) return field.role == Role::kAction ? "text is written as answer or text" : "";
@@ -62,9 +73,7 @@ std::string problem_of(const FieldSpec& field) {
   if (field.cells && field.is_target()) return "an action is written value by value, not in cells";
   if (field.modality == Modality::kContinuous) {
     if (field.cells) return "only discrete values come in cells";
-    return field.mu_law || (std::isfinite(field.low) && std::isfinite(field.high) && field.low < field.high)
-               ? ""
-               : "low has to be below high";
+    return problem_of_range(field);
   }
   if (field.num_values.empty()) return "it does not say how many values it has";
   if (std::any_of(field.num_values.begin(), field.num_values.end(), [](int64_t size) { return size < 1; }))
@@ -111,8 +120,32 @@ Timesteps slice(const Timesteps& timesteps, Window window) {
     part.fields.push_back(field);
     part.fields.back().tokens = field.tokens.narrow(0, window.start, window.length);
     part.fields.back().valid = field.valid.narrow(0, window.start, window.length);
+    if (!field.grids.empty())
+      part.fields.back().grids = {field.grids.begin() + window.start, field.grids.begin() + window.start + window.length};
   }
   return part;
+}
+
+Timesteps concatenate(std::span<const Timesteps> parts) {
+  TORCH_CHECK(!parts.empty(), "nothing to concatenate");
+  Timesteps whole{.starts = parts.front().starts, .ends = parts.back().ends};
+  for (const auto& part : parts) whole.num_steps += part.num_steps;
+  for (size_t f = 0; f < parts.front().fields.size(); ++f) {
+    int64_t width = 0;
+    for (const auto& part : parts) width = std::max(width, part.fields[f].tokens_per_step());
+    std::vector<at::Tensor> tokens, valid;
+    auto& field = whole.fields.emplace_back();
+    for (const auto& part : parts) {
+      const auto& from = part.fields[f];
+      tokens.push_back(at::constant_pad_nd(from.tokens, {0, 0, 0, width - from.tokens_per_step()}, 0));
+      valid.push_back(at::constant_pad_nd(from.valid, {0, width - from.tokens_per_step()}, false));
+      field.grids.insert(field.grids.end(), from.grids.begin(), from.grids.end());
+      field.num_clipped += from.num_clipped;
+    }
+    field.tokens = at::cat(tokens);
+    field.valid = at::cat(valid);
+  }
+  return whole;
 }
 
 Episode slice(const Episode& episode, Window window) {
@@ -154,7 +187,9 @@ const TextTokenizer& Tokenizer::text() const {
 }
 
 ContinuousCodec Tokenizer::continuous_codec(const FieldSpec& field) const {
-  return {field.mu_law, field.low, field.high, vocabulary_.continuous().size};
+  // Without limits that count, one map for all values.
+  if (field.mu_law) return {.mu_law = true, .num_bins = vocabulary_.continuous().size};
+  return {false, field.low, field.high, vocabulary_.continuous().size};
 }
 
 FieldTokens Tokenizer::tokenize_text(const std::vector<std::string>& text) const {
@@ -184,7 +219,7 @@ FieldTokens Tokenizer::tokenize(const FieldSpec& field, const FieldValues& value
   FieldTokens result;
   if (field.modality == Modality::kImage) {
     result.tokens = cut_patches(values.values, name);
-    result.grid = patch_grid(values.values.size(1), values.values.size(2));
+    result.grids.assign(static_cast<size_t>(values.values.size(0)), patch_grid(values.values.size(1), values.values.size(2)));
   } else {
     const int64_t channels = field.cells ? static_cast<int64_t>(field.num_values.size()) : 1;
     if (field.modality == Modality::kDiscrete)

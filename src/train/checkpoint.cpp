@@ -49,7 +49,7 @@ nlohmann::json to_json(const TrainState& state) {
   nlohmann::json json{{"step", state.step}, {"data", state.data}, {"counts", nlohmann::json::object()}};
   if (std::isfinite(state.best_score)) json["best_score"] = state.best_score;
   for (const auto& [domain, count] : state.counts)
-    json["counts"][domain] = {count.samples, count.tokens, count.targets, count.clipped};
+    json["counts"][domain] = {count.samples, count.tokens, count.targets, count.clipped, count.skipped, count.prompted};
   return json;
 }
 
@@ -58,9 +58,12 @@ TrainState from_json(const nlohmann::json& json) {
   TrainState state{.step = json.at("step").get<int64_t>(),
                    .data = json.at("data").get<std::string>(),
                    .best_score = json.value("best_score", static_cast<double>(INFINITY))};
-  for (const auto& [domain, count] : json.at("counts").items())
-    state.counts[domain] = {count.at(0).get<int64_t>(), count.at(1).get<int64_t>(), count.at(2).get<int64_t>(),
-                            count.size() > 3 ? count.at(3).get<int64_t>() : 0};  // older checkpoints have three
+  for (const auto& [domain, counts] : json.at("counts").items()) {
+    const auto& list = counts;  // older checkpoints have shorter ones
+    const auto at = [&](size_t i) { return i < list.size() || i < 3 ? list.at(i).get<int64_t>() : 0; };
+    state.counts[domain] = {
+        .samples = at(0), .tokens = at(1), .targets = at(2), .clipped = at(3), .skipped = at(4), .prompted = at(5)};
+  }
   return state;
 }
 

@@ -72,7 +72,7 @@ StepReport Trainer::train_step() {
   const auto begin = std::chrono::steady_clock::now();
   const auto step = parts_.stream.next();
   const double total = normaliser(step.counts, parts_.domain_weights);
-  StepReport report{.step = state_.step + 1, .num_steps = options_.steps};
+  StepReport report{.step = state_.step + 1, .num_steps = options_.steps, .counts = step.counts, .problems = step.problems};
   std::vector<double> sums(parts_.domain_weights.size(), 0.0);
 
   parts_.optimizer.zero_grad();
@@ -91,7 +91,6 @@ StepReport Trainer::train_step() {
 
   for (size_t d = 0; d < sums.size(); ++d) {
     report.domain_loss.push_back(sums[d] / static_cast<double>(step.counts[d].targets));
-    report.clipped.push_back(step.counts[d].clipped);
     if (total > 0.0) report.loss += parts_.domain_weights[d] * sums[d] / total;
   }
   if (!std::isfinite(report.loss)) throw_not_finite("the loss", report.step);
@@ -101,13 +100,13 @@ StepReport Trainer::train_step() {
   parts_.optimizer.step(report.learning_rate);
   ++state_.step;
   report.seconds = seconds_since(begin);
-  log(report, step.counts);
+  log(report);
   return report;
 }
 
-void Trainer::log(const StepReport& report, const std::vector<DomainCounts>& counts) {
+void Trainer::log(const StepReport& report) {
   const auto& names = parts_.stream.domain_names();
-  for (size_t d = 0; d < names.size(); ++d) state_.counts[names[d]] += counts[d];
+  for (size_t d = 0; d < names.size(); ++d) state_.counts[names[d]] += report.counts[d];
   if (report.step % options_.log_every != 0) return;
   const auto write = [&](const std::string& name, double value) { parts_.metrics.write(report.step, name, value); };
   write("train/loss", report.loss);
@@ -116,11 +115,17 @@ void Trainer::log(const StepReport& report, const std::vector<DomainCounts>& cou
   write("train/tokens_per_second", static_cast<double>(report.slots) / report.seconds);
   write("train/useful_tokens", static_cast<double>(report.tokens) / static_cast<double>(report.slots));
   for (size_t d = 0; d < names.size(); ++d) {
-    if (counts[d].targets > 0) write("train/loss/" + names[d], report.domain_loss[d]);
-    write("data/samples/" + names[d], static_cast<double>(state_.counts[names[d]].samples));
-    write("data/tokens/" + names[d], static_cast<double>(state_.counts[names[d]].tokens));
-    if (const auto clipped = state_.counts[names[d]].clipped; clipped > 0)
-      write("data/clipped/" + names[d], static_cast<double>(clipped));
+    if (report.counts[d].targets > 0) write("train/loss/" + names[d], report.domain_loss[d]);
+    const auto& sum = state_.counts[names[d]];
+    const auto write_sum = [&](const char* name, int64_t count) {
+      write("data/" + std::string(name) + "/" + names[d], static_cast<double>(count));
+    };
+    write_sum("samples", sum.samples);
+    write_sum("tokens", sum.tokens);
+    write_sum("targets", sum.targets);
+    if (sum.clipped > 0) write_sum("clipped", sum.clipped);
+    if (sum.prompted > 0) write_sum("prompted", sum.prompted);
+    if (sum.skipped > 0) write_sum("skipped", sum.skipped);
   }
   if (seconds_since(last_flush_) < kSecondsBetweenFlushes) return;
   parts_.metrics.flush();

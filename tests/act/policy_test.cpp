@@ -18,7 +18,12 @@ TEST(Policy, OnlyLegalIdsAreDrawn) {
       const Schema schema{
           {{.name = "eye", .modality = Modality::kContinuous, .shape = {2}, .mu_law = true},
            {.name = "hand", .modality = Modality::kDiscrete, .role = Role::kAction, .shape = {2}, .num_values = {3}},
-           {.name = "foot", .modality = Modality::kContinuous, .role = Role::kAction, .shape = {3}, .low = -2.0, .high = 5.0}}};
+           {.name = "foot",
+            .modality = Modality::kContinuous,
+            .role = Role::kAction,
+            .shape = {3},
+            .low = {-2.0},
+            .high = {5.0}}}};
       auto policy = acting.policy(schema, 4, {.context = 100, .temperature = temperature});
       std::set<int64_t> hands;
       for (int64_t turn = 0; turn < 40; ++turn) {

@@ -12,7 +12,7 @@ class Thermostat : public mugato::data::Source {
     using enum mugato::Modality;
     schema_.fields = {
         {.name = "camera", .modality = kImage, .shape = {32, 32, 3}},
-        {.name = "celsius", .modality = kContinuous, .low = -20.0, .high = 40.0},
+        {.name = "celsius", .modality = kContinuous, .low = {-20.0}, .high = {40.0}},
         {.name = "heater", .modality = kDiscrete, .role = mugato::Role::kAction, .num_values = {2}},
     };
   }

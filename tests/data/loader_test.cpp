@@ -9,6 +9,7 @@
 
 #include "fake_sources.h"
 #include "mugato/core/error.h"
+#include "same_step.h"
 
 namespace mugato::data {
 namespace {
@@ -30,39 +31,6 @@ std::unique_ptr<Loader> make_loader(LoaderOptions options, std::vector<std::shar
 }
 
 LoaderOptions small(uint64_t seed = 1) { return {.rows = 6, .context = 48, .seed = seed}; }
-
-// Every tensor that a model reads, rows of the whole step one below the other.
-std::map<std::string, at::Tensor> tensors_of(const GlobalStep& step) {
-  std::map<std::string, std::vector<at::Tensor>> parts;
-  int64_t first_slot = 0;
-  for (const auto& batch : step.micro_batches) {
-    const auto& layout = batch.layout;
-    parts["ids"].push_back(layout.ids);
-    parts["document"].push_back(layout.document);
-    parts["position"].push_back(layout.position);
-    parts["timestep"].push_back(layout.timestep);
-    parts["field"].push_back(layout.field);
-    parts["local"].push_back(layout.local);
-    parts["targets"].push_back(layout.targets);
-    parts["target_slots"].push_back(layout.target_slots + first_slot);
-    parts["target_domains"].push_back(layout.target_domains);
-    first_slot += layout.rows * layout.capacity;
-  }
-  std::map<std::string, at::Tensor> tensors;
-  for (const auto& [name, list] : parts) tensors[name] = at::cat(list);
-  return tensors;
-}
-
-bool same_step(const GlobalStep& a, const GlobalStep& b) {
-  const auto x = tensors_of(a), y = tensors_of(b);
-  for (const auto& [name, tensor] : x)
-    if (!tensor.equal(y.at(name))) return false;
-  for (size_t d = 0; d < a.counts.size(); ++d)
-    if (a.counts[d].samples != b.counts[d].samples || a.counts[d].tokens != b.counts[d].tokens ||
-        a.counts[d].targets != b.counts[d].targets)
-      return false;
-  return true;
-}
 
 TEST(Loader, StepsDoNotDependOnTheNumberOfWorkers) {
   auto options = small();

@@ -54,17 +54,18 @@ class Counter final : public Environment {
 };
 
 Schema actions_of_all_kinds() {
-  return {{{.name = "position", .modality = Modality::kContinuous, .shape = {2}},
-           {.name = "move", .modality = Modality::kDiscrete, .role = Role::kAction, .num_values = {7}},
-           {.name = "buttons",
-            .modality = Modality::kDiscrete,
-            .role = Role::kAction,
-            .shape = {4, 2},
-            .cells = true,
-            .num_values = {3, 5}},
-           {.name = "force", .modality = Modality::kContinuous, .role = Role::kAction, .shape = {3}, .low = -2.0, .high = 6.0},
-           {.name = "speech", .role = Role::kAction},
-           {.name = "answer", .role = Role::kAnswer}}};
+  return {
+      {{.name = "position", .modality = Modality::kContinuous, .shape = {2}},
+       {.name = "move", .modality = Modality::kDiscrete, .role = Role::kAction, .num_values = {7}},
+       {.name = "buttons",
+        .modality = Modality::kDiscrete,
+        .role = Role::kAction,
+        .shape = {4, 2},
+        .cells = true,
+        .num_values = {3, 5}},
+       {.name = "force", .modality = Modality::kContinuous, .role = Role::kAction, .shape = {3}, .low = {-2.0}, .high = {6.0}},
+       {.name = "speech", .role = Role::kAction},
+       {.name = "answer", .role = Role::kAnswer}}};
 }
 
 // Pearson's statistic of draws that ought to be uniform over counts.size() values.

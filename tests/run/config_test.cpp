@@ -124,5 +124,16 @@ TEST(RunConfig, EveryConfigurationOfTheRepositoryIsOne) {
   EXPECT_GE(count, 1);
 }
 
+TEST(Config, ATemperatureThatNothingReadsIsAnError) {
+  const std::string data = "[[data]]\nsource = \"four_rooms\"\n";
+  EXPECT_EQ(parse_config(data + "[mixture]\nweights = \"temperature\"\ntemperature = 3\n", "run.toml").mixture.temperature,
+            3.0);
+  for (const char* weights : {"explicit", "size"})
+    EXPECT_NE(testing::message_of([&] {
+                parse_config("[mixture]\nweights = \"" + std::string(weights) + "\"\ntemperature = 3\n" + data, "run.toml");
+              }).find("mixture.temperature is set"),
+              std::string::npos);
+}
+
 }  // namespace
 }  // namespace mugato::run

@@ -44,7 +44,7 @@ class Thermometer : public data::Source {
   }
 
  private:
-  Schema schema_{{{.name = "celsius", .modality = Modality::kContinuous, .low = -20.0, .high = 40.0},
+  Schema schema_{{{.name = "celsius", .modality = Modality::kContinuous, .low = {-20.0}, .high = {40.0}},
                   {.name = "heater", .modality = Modality::kDiscrete, .role = Role::kAction, .num_values = {2}}}};
 };
 

@@ -51,7 +51,10 @@ TEST(Schema, OtherDeclarationsAreErrorsThatNameTheField) {
   refused({.modality = discrete, .role = Role::kAction, .shape = {2, 2}, .cells = true, .num_values = {3, 3}}, "not in cells");
   refused({.modality = continuous, .shape = {2, 2}, .cells = true}, "only discrete");
   refused({.modality = continuous, .shape = {0}}, "at least 1");
-  refused({.modality = continuous, .low = 1.0, .high = 1.0}, "low has to be below high");
+  refused({.modality = continuous, .low = {1.0}, .high = {1.0}}, "low has to be below high");
+  refused({.modality = continuous, .shape = {3}, .low = {0.0, 0.0}, .high = {1.0, 1.0}}, "one for each");
+  refused({.modality = continuous, .shape = {2}, .low = {0.0, 0.0}, .high = {1.0}}, "not as many lower as upper limits");
+  refused({.modality = continuous, .shape = {2}, .low = {0.0, 2.0}, .high = {1.0, 2.0}}, "low has to be below high");
   refused({.modality = discrete}, "how many values");
   refused({.modality = discrete, .num_values = {0}}, "at least one choice");
   refused({.modality = discrete, .shape = {2}, .num_values = {3, 3}}, "one number of values holds for all");

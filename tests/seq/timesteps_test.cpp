@@ -20,7 +20,7 @@ using ::testing::ThrowsMessage;
 const Schema kClocks{{{.name = "text"},
                       {.name = "image", .modality = Modality::kImage, .shape = {20, 20, 3}},
                       {.name = "number", .modality = Modality::kDiscrete, .num_values = {20}},
-                      {.name = "height", .modality = Modality::kContinuous, .shape = {2}, .low = 0, .high = 16},
+                      {.name = "height", .modality = Modality::kContinuous, .shape = {2}, .low = {0.0}, .high = {16.0}},
                       {.name = "action", .modality = Modality::kDiscrete, .role = Role::kAction, .num_values = {20}}}};
 
 Episode clocks(int64_t num_steps) {
@@ -156,8 +156,9 @@ TEST(Tokenizer, TextIsValidWhereItIsAndImagesKeepTheirGrid) {
   EXPECT_TRUE(at::equal(text.tokens.squeeze(2).masked_select(~text.valid), at::zeros({4}, at::kLong)));
   const auto image = tokenizer.tokenize({.name = "image", .modality = Modality::kImage}, {at::zeros({2, 17, 40}, at::kByte)});
   EXPECT_EQ(image.tokens.sizes(), at::IntArrayRef({2, 6, kPatchBytes}));
-  EXPECT_EQ(image.grid.rows, 2);
-  EXPECT_EQ(image.grid.columns, 3);
+  ASSERT_EQ(static_cast<int64_t>(image.grids.size()), image.num_steps());
+  EXPECT_EQ(image.grids[0].rows, 2);
+  EXPECT_EQ(image.grids[0].columns, 3);
   EXPECT_TRUE(image.valid.all().item<bool>());
 }
 
@@ -194,6 +195,39 @@ TEST(Tokenizer, ErrorsNameTheFieldAndTheEpisode) {
   expect_error([&] { tokenizer.tokens_per_step(kClocks, episode); }, {"'text' of 'clocks' has 4 timesteps of 3"});
 }
 
+// Parts differ in the lengths of their texts and the sizes of their images.
+TEST(Concatenate, GivesThePartsBack) {
+  Random random(31);
+  const auto tokenizer = testing::small_tokenizer();
+  for (int trial = 0; trial < 100; ++trial) {
+    const auto schema = testing::random_schema(random);
+    if (schema->is_text_document()) continue;
+    std::vector<Timesteps> parts;
+    int64_t clipped = 0;
+    for (int64_t i = random.between(1, 4); i > 0; --i) {
+      parts.push_back(tokenizer.tokenize(*schema, testing::random_episode(random, *schema, random.between(1, 3))));
+      clipped += parts.back().num_clipped();
+    }
+    const auto whole = concatenate(parts);
+    EXPECT_EQ(whole.num_clipped(), clipped);
+    int64_t start = 0;
+    for (const auto& part : parts) {
+      const auto back = slice(whole, {start, part.num_steps});
+      start += part.num_steps;
+      for (size_t f = 0; f < part.fields.size(); ++f) {
+        const auto &expected = part.fields[f], &found = back.fields[f];
+        const auto width = expected.tokens_per_step();
+        EXPECT_TRUE(found.tokens.narrow(1, 0, width).equal(expected.tokens));
+        EXPECT_TRUE(found.valid.narrow(1, 0, width).equal(expected.valid));
+        EXPECT_FALSE(found.valid.narrow(1, width, found.tokens_per_step() - width).any().item<bool>());
+        ASSERT_EQ(found.grids.size(), expected.grids.size());
+        for (size_t e = 0; e < expected.grids.size(); ++e) EXPECT_EQ(found.grids[e].columns, expected.grids[e].columns);
+      }
+    }
+    EXPECT_EQ(start, whole.num_steps);
+  }
+}
+
 TEST(Tokenizer, TextNeedsItsOwnTokenizer) {
   EXPECT_THAT([] { Tokenizer(Vocabulary({.text_size = 30}), std::make_shared<testing::LetterTokenizer>(20)); },
               ThrowsMessage<Error>(AllOf(HasSubstr("20 pieces"), HasSubstr("30"))));
@@ -204,8 +238,9 @@ TEST(Tokenizer, TextNeedsItsOwnTokenizer) {
 
 TEST(Tokenizer, CountsTheValuesThatItClips) {
   const auto tokenizer = testing::small_tokenizer();
-  const Schema schema{{{.name = "heat", .modality = Modality::kContinuous, .shape = {2}, .low = -1.0, .high = 1.0},
-                       {.name = "push", .modality = Modality::kContinuous, .role = Role::kAction, .low = 0.0, .high = 2.0}}};
+  const Schema schema{
+      {{.name = "heat", .modality = Modality::kContinuous, .shape = {2}, .low = {-1.0}, .high = {1.0}},
+       {.name = "push", .modality = Modality::kContinuous, .role = Role::kAction, .low = {0.0}, .high = {2.0}}}};
   const Episode episode{.fields = {{at::tensor({0.0F, 5.0F, -1.5F, 1.0F}).reshape({2, 2})}, {at::tensor({-0.5F, 2.0F})}},
                         .num_steps = 2,
                         .id = "hot"};

@@ -29,8 +29,8 @@ ContinuousCodec mu_law_codec() {
 
 ContinuousCodec linear_codec(double low, double high, int64_t num_bins = 1024) {
   ContinuousCodec codec;
-  codec.low = low;
-  codec.high = high;
+  codec.low = {low};
+  codec.high = {high};
   codec.num_bins = num_bins;
   return codec;
 }
@@ -116,22 +116,25 @@ TEST(MuLaw, IsOddAndMonotone) {
 TEST(Continuous, DecodesWithinHalfABinInTheEncodedDomain) {
   Random random(hash_key(5));
   for (int round = 0; round < 300; ++round) {
-    ContinuousCodec codec = linear_codec(-1.0, 1.0, random.chance(0.5) ? 1024 : random.between(1, 3000));
-    codec.mu_law = random.chance(0.5);
+    const int64_t num_bins = random.chance(0.5) ? 1024 : random.between(1, 3000);
+    const bool mu_law = random.chance(0.5);
+    double low = -1.0, high = 1.0;
     if (random.chance(0.5)) {
-      codec.low = value_of_any_size(random) * 1e-10;
-      codec.high = codec.low + std::abs(codec.low) * random.uniform(0.5, 3.0) + random.uniform(0.1, 5.0);
+      low = value_of_any_size(random) * 1e-10;
+      high = low + std::abs(low) * random.uniform(0.5, 3.0) + random.uniform(0.1, 5.0);
     }
+    ContinuousCodec codec = linear_codec(low, high, num_bins);
+    codec.mu_law = mu_law;
     const double half_bin = 1.0 / static_cast<double>(codec.num_bins);
     for (int i = 0; i < 200; ++i) {
-      const double value = i == 0   ? codec.low
-                           : i == 1 ? codec.high
+      const double value = i == 0   ? low
+                           : i == 1 ? high
                            : i < 50 ? value_of_any_size(random)
-                                    : codec.low + (codec.high - codec.low) * random.uniform();
+                                    : low + (high - low) * random.uniform();
       const int64_t bin = codec.encode(value);
       ASSERT_TRUE(bin >= 0 && bin < codec.num_bins) << value;
       ASSERT_LE(std::abs(codec.to_unit(value) - codec.bin_center(bin)), half_bin + 4 * kEpsilon)
-          << value << " in [" << codec.low << ", " << codec.high << "], mu-law " << codec.mu_law;
+          << value << " in [" << low << ", " << high << "], mu-law " << codec.mu_law;
     }
   }
 }
@@ -269,6 +272,40 @@ TEST(ContinuousTensor, NamesFieldAndIndexOfTheFirstValueThatIsNotFinite) {
                     ThrowsMessage<Error>(AllOf(HasSubstr("'joint_velocity'"), HasSubstr(std::string("value ") + name),
                                                HasSubstr("index 38 (2,1,3)"), HasSubstr("\nhint: "))));
       }
+}
+
+TEST(ContinuousTensor, EveryValueOfATimestepMayHaveARangeOfItsOwn) {
+  Random random(hash_key(17));
+  for (int round = 0; round < 50; ++round) {
+    const int64_t num_steps = random.between(1, 5), num_values = random.between(1, 6);
+    ContinuousCodec codec;
+    codec.low.clear();
+    codec.high.clear();
+    for (int64_t k = 0; k < num_values; ++k) {
+      codec.low.push_back(random.uniform(-10.0, 10.0));
+      codec.high.push_back(codec.low.back() + random.uniform(0.1, 9.0));
+    }
+    const auto values = at::rand({num_steps, num_values}, at::kDouble) * 20.0 - 10.0;
+    int64_t num_clipped = 0, clipped = 0;
+    const auto bins = codec.encode(values, "state", &num_clipped);
+    const auto decoded = codec.decode(bins);
+    for (int64_t e = 0; e < num_steps; ++e)
+      for (int64_t k = 0; k < num_values; ++k) {
+        const double value = values[e][k].item<double>(), low = codec.low[static_cast<size_t>(k)],
+                     high = codec.high[static_cast<size_t>(k)];
+        const auto alone = linear_codec(low, high);
+        clipped += value < low || value > high;
+        ASSERT_EQ(bins[e][k].item<int64_t>(), alone.encode(value));
+        ASSERT_EQ(bins[e][k].item<int64_t>(), codec.encode(value, k));
+        ASSERT_EQ(decoded[e][k].item<float>(), static_cast<float>(alone.decode(alone.encode(value))));
+        ASSERT_NEAR(decoded[e][k].item<double>(), std::clamp(value, low, high), (high - low) / 2048 + 1e-5);
+      }
+    EXPECT_EQ(num_clipped, clipped);
+  }
+  ContinuousCodec two;
+  two.low = {0.0, 1.0};
+  two.high = {1.0, 2.0};
+  EXPECT_THROW(two.encode(at::zeros({3}), "state"), c10::Error);
 }
 
 TEST(ContinuousTensor, RefusesAnEmptyRangeAndComplexValuesByField) {

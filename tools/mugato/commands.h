@@ -5,12 +5,18 @@
 
 namespace mugato::program {
 
-// `program` is how it was called. Sets what the program returns when nothing is thrown: 0, or 130 after Ctrl-C.
+// exit_code is what the program returns when nothing is thrown: 130 after Ctrl-C, 1 when `data lint` found something.
+// `program` is how it was called.
 void add_train(CLI::App& app, const std::string& program, int& exit_code);
 void add_eval(CLI::App& app);
 void add_rollout(CLI::App& app);
 void add_info(CLI::App& app);
-void add_data(CLI::App& app);
+void add_data(CLI::App& app, int& exit_code);
+void add_data_sources(CLI::App& data);
+void add_data_inspect(CLI::App& data);
+void add_data_digest(CLI::App& data);
+void add_data_stats(CLI::App& data);
+void add_data_lint(CLI::App& data, int& exit_code);
 void add_tour(CLI::App& app);
 void add_bench(CLI::App& app);
 

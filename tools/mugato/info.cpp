@@ -32,6 +32,9 @@ void info(const std::string& path, const std::vector<std::string>& assignments) 
                         std::to_string(vocabulary.separator()) + ", end " + std::to_string(vocabulary.end()));
   row("a step", std::to_string(parts.config.train.rows) + " rows of " + std::to_string(parts.config.train.context) + " slots");
   row("data", comma_separated(parts.config.data, &data::DataEntry::domain));
+  for (const auto& [domain, facts] : parts.facts)
+    if (facts.episodes != data::Source::kUnbounded)
+      row("", domain + ": trained on " + std::to_string(facts.episodes) + " of " + std::to_string(facts.found) + " episodes");
 }
 
 }  // namespace

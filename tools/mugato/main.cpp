@@ -75,7 +75,7 @@ int main(int argc, char** argv) {
   mugato::program::add_eval(app);
   mugato::program::add_rollout(app);
   mugato::program::add_info(app);
-  mugato::program::add_data(app);
+  mugato::program::add_data(app, exit_code);
   mugato::program::add_tour(app);
   mugato::program::add_bench(app);
   try {

@@ -8,9 +8,9 @@
 #include <thread>
 #include <vector>
 
+#include "mugato/data/documents.h"
 #include "mugato/data/mixture.h"
 #include "mugato/data/sources.h"
-#include "mugato/data/windows.h"
 #include "mugato/seq/batch_stream.h"
 
 namespace mugato::data {
@@ -22,6 +22,7 @@ struct LoaderOptions {
   int64_t workers = 1;     // threads that make rows
   int64_t prefetch = 4;    // steps made ahead
   uint64_t seed = 0;
+  MixtureOptions mixture = {};
 };
 
 class Loader : public BatchStream {
@@ -44,6 +45,13 @@ class Loader : public BatchStream {
   struct Position {
     int64_t step = 0;
     std::vector<int64_t> draws;
+    std::vector<int64_t> taken;  // documents of the lane's draw that are in a row already: a draw may make several
+  };
+  // What a lane put into a step.
+  struct Filled {
+    std::vector<Sample> row;
+    std::vector<DomainCounts> counts;
+    std::vector<std::string> problems;
   };
   struct Made {
     GlobalStep step;
@@ -55,16 +63,17 @@ class Loader : public BatchStream {
   void stop();
   void run();
   Made make(Position position, std::vector<Lane>& lanes) const;
-  void fill(int64_t lane, Position& position, Lane& state, std::vector<Sample>& row, std::vector<DomainCounts>& counts) const;
-  Sample draw(int64_t number) const;
+  void fill(int64_t lane, Position& position, Lane& state, Filled& filled) const;
+  void draw(int64_t lane, Position& position, Lane& state, Filled& filled) const;
+  static void count_broken(size_t domain, int64_t num_broken, const std::string& problem, Filled& filled);
+  GlobalStep lay_out(int64_t step, const std::vector<Filled>& lanes) const;
 
   std::vector<std::string> domain_names_;
-  std::vector<std::shared_ptr<const Source>> sources_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::shared_ptr<const Sequencer> sequencer_;
   LoaderOptions options_;
   Mixture mixture_;
-  std::vector<WindowCutter> cutters_;
+  std::vector<DocumentMaker> makers_;
 
   Position position_;  // after the last step handed out
   double seconds_waited_ = 0.0;

@@ -4,11 +4,26 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "mugato/core/keys.h"
 #include "mugato/data/order.h"
 
 namespace mugato::data {
+
+// What the share of a source follows from, beside the weight that its entry gives.
+struct MixtureOptions {
+  std::string weights = "explicit";  // explicit: that weight alone; size: times the number of episodes; temperature: times
+                                     // the number of episodes to the power 1 / temperature
+  double temperature = 1.0;
+};
+void declare(KeyTable& keys, const std::string& prefix, MixtureOptions& options);
+
+// One weight per source, to be normalised by Mixture. Throws Error, with the source's name, for an unbounded source where sizes
+// count.
+std::vector<double> mixture_weights(const MixtureOptions& options, const std::vector<double>& weights,
+                                    const std::vector<int64_t>& sizes, const std::vector<std::string>& names);
 
 struct Draw {
   size_t source = 0;
@@ -25,13 +40,22 @@ class Mixture {
 
   Draw draw(int64_t number) const;  // thread-safe
 
-  // Draws come in cycles; within a cycle every source has exactly its share, in an order shuffled anew for each.
-  static constexpr int64_t kCycle = 1000;
+  // The episode of a place in a source's global order: draw(n).index is index(draw(n).source, draw(n).count).
+  int64_t index(size_t source, int64_t count) const;
+
+  // Draws come in horizons: in each, a source has exactly its share, to a millionth, of which a positive weight gets at least
+  // one. A horizon is cycles: in each, a source has its share rounded down or up, in an order shuffled anew. Those rounded up
+  // are spread evenly over the cycles of the horizon.
+  static constexpr int64_t kCycle = 1000, kCycles = 1000, kHorizon = kCycle * kCycles;
 
  private:
+  struct Cycle;
+  Cycle make_cycle(int64_t cycle_number) const;
+
   std::vector<EpisodeOrder> orders_;
-  std::vector<int64_t> share_;  // draws per cycle
+  std::vector<int64_t> share_;  // draws per horizon
   uint64_t seed_;
+  uint64_t identity_;  // of seed and shares
 };
 
 }  // namespace mugato::data

@@ -55,6 +55,8 @@ class Source {
 
   // What the files say about the whole of the data: a JSON object.
   virtual std::string about() const { return "{}"; }
+  // The sum of the rewards of an episode. A reader that knows it without reading the episode overrides this.
+  virtual double episode_return(int64_t index) const { return get(index).total_return; }
 
   static constexpr int64_t kUnbounded = INT64_MAX;
 };

@@ -9,6 +9,7 @@
 #include "mugato/core/keys.h"
 #include "mugato/core/registry.h"
 #include "mugato/data/fields.h"
+#include "mugato/data/mixture.h"
 #include "mugato/data/source.h"
 #include "mugato/env/environment.h"
 
@@ -39,10 +40,29 @@ struct DataEntry {
   ReadingOptions reading;
   std::map<std::string, FieldChange> fields;
 
+  double return_filter = 0.0;  // which episodes are trained on: see selection.h
+  int64_t top = 0;
+
+  std::string normalize = "none";  // ranges of continuous fields: see ranges.h
+  double normalize_quantile = 0.01;
+  int64_t statistics_episodes = 1000;
+
+  double prompt_share = 0.0;  // how documents are made: see documents.h
+  double prompt_fraction = 0.5;
+  bool prompt_loss = true;
+  int64_t pairs = 1;
+
+  std::string on_bad_sample = "error";  // or "skip"
+
+  bool skips_broken() const { return on_bad_sample == "skip"; }
   const std::string& domain() const { return name.empty() ? source : name; }
 };
 void declare(KeyTable& keys, const std::string& prefix, DataEntry& entry);
 void declare(KeyTable& keys, const std::string& prefix, ReadingOptions& options);
+
+// The weights of entries in a mixture of sources of these sizes: see mixture.h.
+std::vector<double> mixture_weights(const MixtureOptions& options, const std::vector<DataEntry>& entries,
+                                    const std::vector<int64_t>& sizes);
 
 // What a source reads, for `mugato data sources`, and the ReadingOptions it takes, by the names of their keys.
 struct SourceHelp {
@@ -65,8 +85,8 @@ class SourceRegistry : public Registry<std::unique_ptr<Source>(const DataEntry&,
   std::map<std::string, SourceHelp> help_;
 };
 
-// The source of an entry as training (or evaluation) reads it: with its fields declared anew, and of a data set on disk the
-// share that is (or is not) held out. Throws Error for a key that the source does not take.
+// The source of an entry, before its episodes are selected: with its fields declared anew, and of a data set on disk the share
+// that is (or is not) held out. Throws Error for a key that the source does not take.
 std::unique_ptr<Source> build_source(const SourceRegistry& registry, const DataEntry& entry, Split split);
 
 // The episodes of a world's expert as a source of the world's name.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "mugato/core/random.h"
@@ -26,15 +27,30 @@ class WindowCutter {
   // The whole episode where it fits; else a window at random, every timestep equally likely to be in it (paper 2.3): the
   // longest from its start on, or, of the windows that hold the first timestep, a shorter one. Text longer than the context
   // is cut at a random token; a part that does not begin the text has no separator, so that its first token is no target.
-  Sample random(const Episode& episode, Random& random) const;
+  Sample random(const Episode& episode, Random& random) const { return this->random(episode, random, options_.context); }
+
+  // The same in `room` tokens, after a prompt.
+  Sample random(const Episode& episode, Random& random, int64_t room) const;
+
+  // A demonstration of at most `room` tokens (paper 2.3): the end of the episode, or a window as random() draws it. Nothing
+  // where a timestep alone is longer. Not for text documents.
+  std::optional<Sample> prompt(const Episode& episode, int64_t room, bool from_end, Random& random) const;
+
+  // Tokens of the longest timestep as a document of its own.
+  int64_t longest_step(const Episode& episode) const;
 
   // The whole episode as windows one after the other: for evaluation. Parts of a long text overlap by a token, so that every
   // token of it is a target once.
   std::vector<Sample> all(const Episode& episode) const;
 
+  // Where all() cuts an episode of timesteps; of a text, the whole.
+  std::vector<Window> windows(const Episode& episode) const;
+
  private:
-  // The longest window from each timestep on. Text documents always fit.
-  std::vector<Window> longest_windows(const Episode& episode) const;
+  // The longest window from each timestep on; empty where the timestep alone does not fit. Text documents always fit.
+  std::vector<Window> longest_windows(const Episode& episode, int64_t room) const;
+  std::vector<int64_t> document_tokens(const Episode& episode) const;  // of each timestep as a document of its own
+  void check_fits(const Episode& episode, const std::vector<Window>& windows) const;
   void check_steps(const Episode& episode) const;
   Sample sample(const Episode& episode, Window window) const;
   Sample crop_text(Sample sample, int64_t start) const;

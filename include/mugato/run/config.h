@@ -40,6 +40,7 @@ struct RunConfig {
   TrainOptions train;
   OptimizerOptions optim;
   ActOptions act;
+  data::MixtureOptions mixture;
   std::vector<data::DataEntry> data;
   int64_t eval_documents = 64;  // held-out documents per entry
 };

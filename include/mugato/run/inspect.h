@@ -14,6 +14,7 @@ struct TokenRow {
   int64_t local = 0;  // -1: the shared position of actions
   std::string field;  // empty for separators and ends
   std::string modality;
+  int64_t number = 0;        // of the token among those of its field in this timestep
   std::vector<int64_t> ids;  // vocabulary ids: one, several of a cell, none of a patch
   std::string value;         // decoded: a piece, a bin's centre in its own units, a discrete value, a patch's mean colour
   std::string patch;         // the position that the model reads: "row,column" buckets, the patch's number, or nothing

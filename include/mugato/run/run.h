@@ -3,10 +3,12 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "mugato/act/policy.h"
+#include "mugato/data/facts.h"
 #include "mugato/data/loader.h"
 #include "mugato/run/config.h"
 
@@ -46,12 +48,25 @@ struct Parts {
   static Parts load(const std::filesystem::path& run, const Registries& registries,
                     const std::vector<std::string>& assignments = {});
 
+  // The sources to train on, with the facts of them filled in; where a checkpoint is given, what it
+  // saved of them stays.
+  std::vector<std::shared_ptr<const data::Source>> open_training(const Registries& registries,
+                                                                 const std::optional<std::filesystem::path>& saved = {});
+
   std::vector<std::shared_ptr<const data::Source>> sources(const Registries& registries, data::Split split) const;
 
-  // A policy with the memory that the windows of the [[data]] entry `domain` had; as much as the context holds for another
-  // name.
+  data::EntryFacts facts_of(const std::string& domain) const;  // none: of a domain that it was not trained on
+
+  data::LoaderOptions loader_options() const;
+
+  // A policy with the memory that the windows of the [[data]] entry `domain` had, and its measured ranges; as much as the
+  // context holds for another name.
   act::Policy policy(const Schema& schema, const std::string& domain, int64_t sessions) const;
 
+  // The share of every [[data]] entry in the draws of training, not normalised.
+  std::vector<double> weights() const;
+
+  data::DataFacts facts = {};             // of the data that it is trained on
   int64_t step = 0;                       // updates that made these weights
   std::filesystem::path checkpoint = {};  // where they came from
 };

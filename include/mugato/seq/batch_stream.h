@@ -11,13 +11,17 @@ namespace mugato {
 // Counters of what a stream has handed out, per domain.
 struct DomainCounts {
   int64_t samples = 0, tokens = 0, targets = 0;
-  int64_t clipped = 0;  // continuous values outside of the range of their field
+  int64_t clipped = 0;   // continuous values outside of the range of their field
+  int64_t skipped = 0;   // samples that could not be made
+  int64_t prompted = 0;  // samples that begin with a demonstration
 
   DomainCounts& operator+=(const DomainCounts& other) {
     samples += other.samples;
     tokens += other.tokens;
     targets += other.targets;
     clipped += other.clipped;
+    skipped += other.skipped;
+    prompted += other.prompted;
     return *this;
   }
 };
@@ -25,7 +29,8 @@ struct DomainCounts {
 // The rows of one global step, in micro-batches that fit in memory.
 struct GlobalStep {
   std::vector<MicroBatch> micro_batches;
-  std::vector<DomainCounts> counts;  // of this step, per domain
+  std::vector<DomainCounts> counts;   // of this step, per domain
+  std::vector<std::string> problems;  // per domain: what the first sample that was skipped said; empty: none was
 };
 
 class BatchStream {

@@ -39,9 +39,10 @@ struct FieldSpec {
   // kDiscrete: values are in [0, num_values[i]), one entry for all values, or with `cells` one per channel.
   std::vector<int64_t> num_values = {};
 
-  // kContinuous: mu-law first (paper: observations yes, actions no), or a linear map of [low, high] to [-1, 1].
+  // kContinuous: mu-law first (paper: observations yes, actions no), or a linear map of [low, high] to [-1, 1]: one entry for
+  // all values, or one for each value of a timestep.
   bool mu_law = false;
-  double low = -1.0, high = 1.0;
+  std::vector<double> low = {-1.0}, high = {1.0};
 
   int64_t values_per_step() const;  // product of shape; 1 for a scalar
   bool is_target() const { return role != Role::kObservation && role != Role::kPrompt; }

@@ -15,11 +15,13 @@ struct SequencerOptions {
   bool text_observations = false;  // whether text observations (a mission, a question) are targets too
 };
 
-// A document to be: one window of one episode, of the [[data]] entry `domain`.
+// A document to be, of the [[data]] entry `domain`: a window of an episode, maybe after a demonstration from another one.
 struct Sample {
   std::shared_ptr<const Schema> schema;
   Timesteps timesteps;
   int64_t domain = 0;
+  int64_t prompt_steps = 0;  // timesteps at the start that are the demonstration
+  bool prompt_loss = true;   // whether what is written in them is a target, too
 };
 
 class Sequencer {
@@ -44,9 +46,11 @@ class Sequencer {
   void write_start(const Schema& schema, LayoutBuilder& builder) const;
 
   // The two halves of timestep e, for acting: what the agent reads (with the separator), and what it wrote (with the ends).
-  void write_observations(const Schema& schema, const Timesteps& timesteps, int64_t e, LayoutBuilder& builder,
-                          Random* random) const;
-  void write_targets(const Schema& schema, const Timesteps& timesteps, int64_t e, LayoutBuilder& builder) const;
+  // Without `trained`, none of it is a target.
+  void write_observations(const Schema& schema, const Timesteps& timesteps, int64_t e, LayoutBuilder& builder, Random* random,
+                          bool trained = true) const;
+  void write_targets(const Schema& schema, const Timesteps& timesteps, int64_t e, LayoutBuilder& builder,
+                     bool trained = true) const;
 
   // One row per span of samples, each at most `capacity` tokens.
   MicroBatch lay_out(std::span<const std::vector<Sample>> rows, int64_t capacity, int64_t num_domains,
@@ -56,7 +60,8 @@ class Sequencer {
 
  private:
   bool is_target(const FieldSpec& field) const;
-  void write_field(const FieldSpec& field, const FieldTokens& tokens, int64_t e, LayoutBuilder& builder, Random* random) const;
+  void write_field(const FieldSpec& field, const FieldTokens& tokens, int64_t e, LayoutBuilder& builder, Random* random,
+                   bool trained) const;
 
   Vocabulary vocabulary_;
   SequencerOptions options_;

@@ -18,10 +18,10 @@
 namespace mugato {
 
 struct FieldTokens {
-  at::Tensor tokens;        // (E,T,C): int64 vocabulary ids, or uint8 patch bytes with C = 768
-  at::Tensor valid;         // (E,T) bool; text differs in length from timestep to timestep, the other modalities are all valid
-  PatchGrid grid = {};      // images only
-  int64_t num_clipped = 0;  // continuous values outside of the range, among all that were tokenized together
+  at::Tensor tokens;  // (E,T,C): int64 vocabulary ids, or uint8 patch bytes with C = 768
+  at::Tensor valid;   // (E,T) bool; text differs in length from timestep to timestep, the other modalities are all valid
+  std::vector<PatchGrid> grids = {};  // images only: of each timestep
+  int64_t num_clipped = 0;            // continuous values outside of the range, among all that were tokenized together
 
   int64_t num_steps() const { return tokens.size(0); }
   int64_t tokens_per_step() const { return tokens.size(1); }
@@ -42,6 +42,10 @@ struct Window {
   int64_t start = 0, length = 0;
 };
 Timesteps slice(const Timesteps& timesteps, Window window);
+
+// Timesteps one after the other, as of one episode: texts and images of different sizes share an axis T, with what a timestep
+// does not fill not valid. All are of one schema.
+Timesteps concatenate(std::span<const Timesteps> parts);
 Episode slice(const Episode& episode, Window window);
 
 // Order of fields within a timestep (paper 2.1): text, images, then discrete and continuous values by name; after the

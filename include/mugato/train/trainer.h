@@ -31,10 +31,11 @@ void declare(KeyTable& keys, const std::string& prefix, TrainOptions& options);
 
 // What happened in a step, for sinks and the console.
 struct StepReport {
-  int64_t step = 0, num_steps = 0;  // updates done, of how many
-  double loss = 0.0;                // weighted mean over targets, nats
-  std::vector<double> domain_loss;  // mean per domain; NaN where a domain has no target
-  std::vector<int64_t> clipped;     // continuous values outside of their range, per domain
+  int64_t step = 0, num_steps = 0;    // updates done, of how many
+  double loss = 0.0;                  // weighted mean over targets, nats
+  std::vector<double> domain_loss;    // mean per domain; NaN where a domain has no target
+  std::vector<DomainCounts> counts;   // of this step, per domain
+  std::vector<std::string> problems;  // of the samples that were skipped: see GlobalStep
   double learning_rate = 0.0, gradient_norm = 0.0;
   int64_t slots = 0, tokens = 0, targets = 0;
   double seconds = 0.0;
@@ -62,7 +63,7 @@ class Trainer {
 
  private:
   StepReport train_step();
-  void log(const StepReport& report, const std::vector<DomainCounts>& counts);
+  void log(const StepReport& report);
   bool evaluate();
   void save(bool is_best);
 

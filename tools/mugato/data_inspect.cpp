@@ -48,11 +48,9 @@ void inspect(const InspectArguments& arguments) {
 
 }  // namespace
 
-void add_data(CLI::App& app) {
-  auto* data = app.add_subcommand("data", "Look at data");
-  data->require_subcommand(1);
+void add_data_inspect(CLI::App& data) {
   auto* command =
-      data->add_subcommand("inspect", "One sample token by token: field, id, decoded value, positions, target and mask");
+      data.add_subcommand("inspect", "One sample token by token: field, id, decoded value, positions, target and mask");
   auto arguments = std::make_shared<InspectArguments>();
   command->add_option("CONFIG", arguments->config, "configuration file, or folder of a run")->required();
   command->add_option("--source", arguments->source, "name of a [[data]] entry; the first by default");
