@@ -103,7 +103,8 @@ json describe(const Leaf& leaf) {
 }  // namespace
 
 std::string digest(const RawEpisode& episode) {
-  json out = {{"id", episode.id}, {"total_steps", episode.num_steps}, {"attributes", json::parse(episode.attributes)}};
+  json out = {{"total_steps", episode.num_steps}, {"attributes", json::parse(episode.attributes)}};
+  std::visit([&](const auto& id) { out["id"] = id; }, episode.id);
   for (const auto& leaf : episode.leaves) (leaf.group.empty() ? out[leaf.name] : out[leaf.group][leaf.name]) = describe(leaf);
   return out.dump(-1, ' ', /*ensure_ascii=*/false, json::error_handler_t::replace);
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "mugato/seq/episode.h"
@@ -20,7 +21,7 @@ struct Leaf {
 };
 
 struct RawEpisode {
-  std::string id;  // as the file calls it
+  std::variant<std::string, int64_t> id;  // as the file calls it
   int64_t num_steps = 0;
   std::string attributes = "{}";  // what the file says about the episode: a JSON object
   std::vector<Leaf> leaves;

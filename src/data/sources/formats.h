@@ -8,8 +8,11 @@ namespace mugato::data {
 // A name that stays known where mugato was built without the library it needs.
 void add_missing(SourceRegistry& registry, const std::string& name, const std::string& library, const std::string& package);
 
+void add_minari(SourceRegistry& registry);
 void add_webdataset(SourceRegistry& registry);
 void add_images(SourceRegistry& registry);
 void add_vqa(SourceRegistry& registry);
+void add_text(SourceRegistry& registry);
+void add_tokens(SourceRegistry& registry);
 
 }  // namespace mugato::data
