@@ -187,6 +187,8 @@ TEST(WebDataset, SamplesThatLackSomethingAreNamed) {
   const Shard latin(sample("a", "caf\xe9") + kTarEnd);
   EXPECT_THAT(message_of([&] { webdataset(latin.file)->get(0); }),
               HasSubstr("sample 'a', .txt: the text is not UTF-8 at byte 3"));
+  const Shard named(sample("caf\xe9") + kTarEnd);
+  EXPECT_EQ(webdataset(named.file)->raw(0).id, "caf\xe9");
   const Shard broken(sample("a") + tar_member("b.jpg", "not an image") + tar_member("b.txt", "x") + kTarEnd);
   EXPECT_EQ(webdataset(broken.file)->get(0).num_steps, 1);
   EXPECT_THAT(message_of([&] { webdataset(broken.file)->get(1); }),

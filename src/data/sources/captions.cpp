@@ -15,6 +15,7 @@ namespace {
 
 void add(Captions& captions, const std::string& image, std::string_view text, const std::string& place) {
   check_image_name(image, place);
+  check_utf8(image, place);
   captions.image.push_back(captions.images.number(image));
   captions.texts.add(text);
 }

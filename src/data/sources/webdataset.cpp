@@ -83,7 +83,7 @@ class WebDataset : public Source {
     json attributes = {
         {"shard", shard_of(index).path.filename()}, {"key", sample->key}, {"image_ext", image_extension(*sample)}};
     if (sample->members.contains("json")) attributes["json"] = json_of(*sample, "json", name_of(index, *sample));
-    raw.attributes = attributes.dump();
+    raw.attributes = attributes.dump(-1, ' ', /*ensure_ascii=*/false, json::error_handler_t::replace);  // names are any bytes
     return raw;
   }
 
