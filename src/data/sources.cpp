@@ -95,6 +95,8 @@ void register_builtins(SourceRegistry& registry, const env::EnvironmentRegistry&
   for (const auto& name : worlds.names()) add_world(registry, name, [&worlds, name] { return worlds.build(name); });
   registry.add("stories", [](const DataEntry&, Split split) { return std::make_unique<StoriesSource>(split); },
                {"short stories of a known grammar, a new one for every draw", {}});
+  add_jat(registry);
+  add_lerobot(registry);
 }
 
 }  // namespace mugato::data

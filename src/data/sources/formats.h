@@ -8,4 +8,7 @@ namespace mugato::data {
 // A name that stays known where mugato was built without the library it needs.
 void add_missing(SourceRegistry& registry, const std::string& name, const std::string& library, const std::string& package);
 
+void add_jat(SourceRegistry& registry);
+void add_lerobot(SourceRegistry& registry);
+
 }  // namespace mugato::data
