@@ -125,6 +125,7 @@ TEST(Jat, RefusesFilesToTrainAndToTestOnTogether) {
   for (const char* name : {"train-00000-of-00001.parquet", "test-00000-of-00001.parquet"})
     std::filesystem::copy(kFixtures + "/jat/wikipedia.parquet", folder / name);
   EXPECT_THAT(message_of([&] { jat(folder.path()); }), HasSubstr("files to train on and files to test on"));
+  EXPECT_THAT(message_of([&] { jat(folder.path() / "*.parquet"); }), HasSubstr("files to train on and files to test on"));
   EXPECT_EQ(jat(folder.path() / "train-*")->size(), 5);
 }
 

@@ -5,6 +5,9 @@
 
 #if MUGATO_ARROW
 
+#include <filesystem>
+#include <set>
+
 #include "encoded_image.h"
 #include "mugato/core/error.h"
 #include "mugato/core/text.h"
@@ -33,13 +36,18 @@ const char* const kLayout =
 bool begins_with(std::string_view text, std::string_view beginning) { return text.substr(0, beginning.size()) == beginning; }
 bool is_action(std::string_view column) { return column.find("_actions") != std::string_view::npos; }
 
-// Files of "train-..." and of "test-...", or in folders of these names, are not one data set.
+// "train", "test" or nothing: how the file's name begins, or else its folder's.
+std::string split_of(const std::filesystem::path& file) {
+  for (const auto& name : {file.filename(), file.parent_path().filename()})
+    for (const char* split : {"train", "test"})
+      if (begins_with(name.native(), split)) return split;
+  return "";
+}
+
 void check_one_split(const Storage& storage, const std::vector<std::string>& files) {
-  std::array<bool, 2> found{};
-  for (const auto& file : files)
-    for (size_t begin = storage.root().size(); begin < file.size(); begin = std::min(file.find('/', begin), file.size()) + 1)
-      for (size_t i = 0; i < 2; ++i) found[i] |= begins_with(std::string_view(file).substr(begin), i == 0 ? "train" : "test");
-  if (found[0] && found[1])
+  std::set<std::string> splits;
+  for (const auto& file : files) splits.insert(split_of(file));
+  if (splits.contains("train") && splits.contains("test"))
     throw Error(storage.name_of(storage.root()) + " has files to train on and files to test on",
                 "name the ones to read: path = \".../train-*.parquet\"");
 }

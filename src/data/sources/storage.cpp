@@ -32,11 +32,13 @@ void load_s3() {
   path.insert(place + std::string("libarrow").size(), "_s3");
   if (!std::filesystem::exists(path))
     throw Error("this build has no support for s3:// URLs: there is no " + path, "install pyarrow's libraries (tools/setup)");
-  static std::once_flag loaded;
-  std::call_once(loaded, [&] {
-    check(arrow::fs::LoadFileSystemFactories(path.c_str()), path);
-    std::atexit(&arrow::fs::EnsureFinalized);  // its threads have to end before the libraries go
-  });
+  check(arrow::fs::LoadFileSystemFactories(path.c_str()), path);
+}
+
+// Its threads have to end before the libraries' own objects go. Called once they are there: what is registered last runs first.
+void finalize_at_exit() {
+  static std::once_flag registered;
+  std::call_once(registered, [] { std::atexit(&arrow::fs::EnsureFinalized); });
 }
 
 std::string scheme_of(const std::string& path) {
@@ -76,8 +78,9 @@ Storage::Storage(const std::string& path_or_url) {
     if (scheme != "s3" && scheme != "file") throw Error(public_part(path_or_url) + " cannot be read", kHint);
     if (scheme == "s3") load_s3();
     // A pattern is no URL: what follows ? would be options.
-    files_ = value_of(arrow::fs::FileSystemFromUri(path_or_url, &root_), public_part(path_or_url), kHint);
-    if (scheme == "s3") prefix_ = "s3://";
+    auto opened = arrow::fs::FileSystemFromUri(path_or_url, &root_);
+    if (scheme == "s3") finalize_at_exit(), prefix_ = "s3://";
+    files_ = value_of(std::move(opened), public_part(path_or_url), kHint);
   }
   while (root_.size() > 1 && root_.back() == '/') root_.pop_back();
 }
