@@ -154,6 +154,8 @@ void register_builtins(SourceRegistry& registry, const env::EnvironmentRegistry&
   add_vqa(registry);
   add_text(registry);
   add_tokens(registry);
+  add_jat(registry);
+  add_lerobot(registry);
 }
 
 }  // namespace mugato::data

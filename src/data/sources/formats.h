@@ -14,5 +14,7 @@ void add_images(SourceRegistry& registry);
 void add_vqa(SourceRegistry& registry);
 void add_text(SourceRegistry& registry);
 void add_tokens(SourceRegistry& registry);
+void add_jat(SourceRegistry& registry);
+void add_lerobot(SourceRegistry& registry);
 
 }  // namespace mugato::data

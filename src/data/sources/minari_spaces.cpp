@@ -212,7 +212,7 @@ void make_continuous(const SpaceLeaf& leaf, bool action, FieldSpec& spec) {
   spec.modality = Modality::kContinuous;
   spec.mu_law = !action;  // paper 2.1
   const double low = lowest(leaf), high = highest(leaf);
-  if (action && std::abs(low) < kUnbounded && std::abs(high) < kUnbounded && low < high) spec.low = low, spec.high = high;
+  if (action && std::abs(low) < kUnbounded && std::abs(high) < kUnbounded && low < high) spec.low = {low}, spec.high = {high};
 }
 
 }  // namespace
