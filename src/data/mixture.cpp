@@ -43,7 +43,29 @@ std::vector<int64_t> shares(const std::vector<double>& weights) {
 // Where the cycles of a horizon sample the remainders that rounding down leaves, laid end to end: every kCycles of them, from
 // this place on. Each place comes once a horizon, for the factor is coprime to kCycles; and the places of neighbouring cycles
 // lie evenly, for the continued fraction of 703 / 1000 has no quotient above 2.
-constexpr int64_t place_of(int64_t cycle) { return 703 * cycle % Mixture::kCycles; }
+constexpr int64_t kStride = 703;
+
+// The sum of floor((stride i + offset) / size) for i in [0, count), by Euclid's algorithm; no argument is negative.
+int64_t sum_of_quotients(int64_t count, int64_t size, int64_t stride, int64_t offset) {
+  int64_t sum = 0;
+  while (count > 0) {
+    sum += count * (count - 1) / 2 * (stride / size) + count * (offset / size);
+    stride %= size;
+    offset %= size;
+    const int64_t last = stride * count + offset;  // what is left are as many points below a line as beside it
+    count = last / size;
+    offset = last % size;
+    std::swap(size, stride);
+  }
+  return sum;
+}
+
+// In how many of the first `num_cycles` of a horizon a remainder is sampled that lies behind `before` others.
+int64_t num_sampled(int64_t num_cycles, int64_t before, int64_t remainder) {
+  const int64_t size = Mixture::kCycles, offset = size - before % size;
+  return num_cycles + sum_of_quotients(num_cycles, size, kStride, offset) -
+         sum_of_quotients(num_cycles, size, kStride, offset + size - remainder);
+}
 
 }  // namespace
 
@@ -85,10 +107,9 @@ Mixture::Cycle Mixture::make_cycle(int64_t cycle_number) const {
   int64_t remainders = 0;  // of the sources before, end to end
   for (size_t s = 0; s < share_.size(); ++s) {
     const int64_t down = share_[s] / kCycles, remainder = share_[s] % kCycles;
-    const auto is_up = [&](int64_t c) { return (place_of(c) - remainders % kCycles + kCycles) % kCycles < remainder; };
-    seen.push_back(horizon * share_[s] + cycle * down);
-    for (int64_t c = 0; c < cycle && remainder > 0; ++c) seen.back() += is_up(c) ? 1 : 0;
-    result.source.insert(result.source.end(), static_cast<size_t>(down + (is_up(cycle) ? 1 : 0)), static_cast<uint32_t>(s));
+    const int64_t ups = num_sampled(cycle, remainders, remainder), up = num_sampled(cycle + 1, remainders, remainder) - ups;
+    seen.push_back(horizon * share_[s] + cycle * down + ups);
+    result.source.insert(result.source.end(), static_cast<size_t>(down + up), static_cast<uint32_t>(s));
     remainders += remainder;
   }
   TORCH_CHECK(static_cast<int64_t>(result.source.size()) == kCycle, "a cycle of ", result.source.size(), " draws");

@@ -126,6 +126,8 @@ std::vector<Sample> WindowCutter::all(const Episode& episode) const {
   check_steps(episode);
   std::vector<Sample> samples;
   if (schema_->is_text_document()) {
+    // The first part has two tokens at least: parts overlap by one, so with less none would get further.
+    TORCH_CHECK(options_.context >= 4, "text in rows of ", options_.context);
     const auto document = sample(episode, {0, 1});
     const int64_t num_tokens = document.timesteps.fields[0].tokens_per_step();
     for (int64_t start = 0, end = 0; samples.empty() || end < num_tokens; start = end - 1) {

@@ -25,9 +25,10 @@ class Games : public ClockSource {
     }
     episode.fields.push_back({force, {}});
     episode.rewards = at::full({episode.num_steps}, static_cast<double>(index % 7), at::kDouble);
-    episode.total_return = static_cast<double>(index % 7 * episode.num_steps);
     return episode;
   }
+
+  double episode_return(int64_t index) const override { return static_cast<double>(index % 7); }
 
  private:
   static Schema with_force(Schema schema) {
@@ -91,7 +92,7 @@ std::unique_ptr<Loader> make_loader(int64_t workers, int64_t prefetch = 4) {
                                   std::make_shared<Sequencer>(test_vocabulary(), SequencerOptions{.text_observations = true}),
                                   LoaderOptions{.rows = 5,
                                                 .micro_rows = 2,
-                                                .context = 90,
+                                                .context = 60,
                                                 .workers = workers,
                                                 .prefetch = prefetch,
                                                 .seed = 8,

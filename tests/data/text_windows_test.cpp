@@ -94,7 +94,7 @@ TEST(TextWindows, AreAllReached) {
 
 TEST(TextWindows, OfAnyLengthAboutTheContextFitIntoIt) {
   Random random(3);
-  for (int64_t context = 3; context < 20; ++context) {
+  for (int64_t context = 4; context < 20; ++context) {
     const Cutting cutting(context);
     for (int64_t num_tokens = std::max<int64_t>(1, context - 4); num_tokens < context + 5; ++num_tokens) {
       const auto episode = text_of(num_tokens);
