@@ -67,6 +67,26 @@ fs::path find_checkpoint(const fs::path& run) {
   throw Error(run.string() + ": no complete checkpoint in it", "train first: mugato train CONFIG");
 }
 
+bool same_pieces(const TextTokenizer& a, const TextTokenizer& b) {
+  if (a.size() != b.size()) return false;
+  for (int64_t id = 0; id < a.size(); ++id)
+    if (a.piece(static_cast<int32_t>(id)) != b.piece(static_cast<int32_t>(id))) return false;
+  return true;
+}
+
+// Token ids that were made before mean what the tokenizer of their making means: it has to be the run's.
+void check_tokenizer(const data::DataEntry& entry, const Parts& parts, const Registries& registries) {
+  if (!registries.sources.has(entry.source) || !registries.sources.help(entry.source).takes("tokenizer")) return;
+  const std::string& made_with = entry.reading.tokenizer;
+  if (made_with.empty())
+    throw Error("[[data]] entry '" + entry.domain() + "': its files do not say which tokenizer made their ids",
+                "say it: tokenizer = \"" + parts.config.tokens.text + "\"");
+  if (!parts.text || !same_pieces(*text::load_tokenizer(made_with), *parts.text))
+    throw Error("[[data]] entry '" + entry.domain() + "' has ids of the tokenizer " + made_with + ", the run's is " +
+                    (parts.text ? parts.config.tokens.text : "none"),
+                "one text tokenizer a run: set tokens.text to that one, or make the ids again");
+}
+
 data::DataFacts read_facts(const fs::path& checkpoint) {
   const auto path = checkpoint / "data.json";
   return fs::exists(path) ? data::parse_facts(read_file(path), path.string()) : data::DataFacts{};
@@ -112,7 +132,10 @@ std::vector<std::shared_ptr<const data::Source>> Parts::open_training(const Regi
                                                                       const std::optional<fs::path>& saved) {
   if (saved) facts = read_facts(*saved);
   std::vector<std::shared_ptr<const data::Source>> all;
-  for (const auto& entry : config.data) all.push_back(data::open_training(registries.sources, entry, facts[entry.domain()]));
+  for (const auto& entry : config.data) {
+    check_tokenizer(entry, *this, registries);
+    all.push_back(data::open_training(registries.sources, entry, facts[entry.domain()]));
+  }
   return all;
 }
 
@@ -130,6 +153,7 @@ std::vector<double> Parts::weights() const {
 std::vector<std::shared_ptr<const data::Source>> Parts::sources(const Registries& registries, data::Split split) const {
   std::vector<std::shared_ptr<const data::Source>> all;
   for (const auto& entry : config.data) {
+    check_tokenizer(entry, *this, registries);
     auto known = facts_of(entry.domain());
     all.push_back(split == data::Split::kTrain ? data::open_training(registries.sources, entry, known)
                                                : data::open_evaluation(registries.sources, entry, known));

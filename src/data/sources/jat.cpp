@@ -110,8 +110,9 @@ class JatText : public JatSource {
 
   RawEpisode raw(int64_t index) const override {
     const auto row = rows_->get(index);
-    RawEpisode raw{.id = rows_->name_of(index), .num_steps = 1};
-    if (has_images_) raw.leaves.push_back({"fields", "images", decode_image(row->at(0).strings[0], raw.id).unsqueeze(0), {}});
+    const auto id = rows_->name_of(index);
+    RawEpisode raw{.id = id, .num_steps = 1};
+    if (has_images_) raw.leaves.push_back({"fields", "images", decode_image(row->at(0).strings[0], id).unsqueeze(0), {}});
     raw.leaves.push_back({"fields", "text", {}, row->back().strings});
     return raw;
   }
@@ -131,34 +132,38 @@ class JatControl : public JatSource {
       schema_.fields.push_back(field_of(first.leaves[i]));
       columns_.push_back(i);
     }
-    if (schema_.fields.empty()) throw Error(first.id + ": there are rewards and nothing else", kLayout);
+    if (schema_.fields.empty()) throw Error(rows_->name_of(0) + ": there are rewards and nothing else", kLayout);
   }
 
   Episode get(int64_t index) const override {
     auto raw_episode = raw(index);
-    Episode episode{.num_steps = raw_episode.num_steps, .id = raw_episode.id};
+    Episode episode{.num_steps = raw_episode.num_steps, .id = rows_->name_of(index)};
     for (size_t i = 0; i < columns_.size(); ++i) {
       auto& leaf = raw_episode.leaves[columns_[i]];
       episode.fields.push_back({values_of(leaf, schema_.fields[i], episode.id), std::move(leaf.text)});
     }
     for (const auto& leaf : raw_episode.leaves)
-      if (leaf.name == "rewards") episode.total_return = leaf.values.sum(at::kDouble).item<double>();
+      if (leaf.name == "rewards") {
+        episode.rewards = leaf.values;
+        episode.total_return = leaf.values.sum(at::kDouble).item<double>();
+      }
     return episode;
   }
 
   RawEpisode raw(int64_t index) const override {
     const auto row = rows_->get(index);
-    RawEpisode raw{.id = rows_->name_of(index), .num_steps = row->at(0).size()};
-    if (raw.num_steps == 0) throw Error(raw.id + ": the episode has no timestep", "leave the row out");
+    const auto id = rows_->name_of(index);
+    RawEpisode raw{.id = id, .num_steps = row->at(0).size()};
+    if (raw.num_steps == 0) throw Error(id + ": the episode has no timestep", "leave the row out");
     for (size_t i = 0; i < row->size(); ++i) {
       const auto& column = rows_->columns()[i];
       if (row->at(i).size() != raw.num_steps)
-        throw Error(raw.id + ": the column '" + column.name + "' has " + std::to_string(row->at(i).size()) + " timesteps, '" +
+        throw Error(id + ": the column '" + column.name + "' has " + std::to_string(row->at(i).size()) + " timesteps, '" +
                         rows_->columns()[0].name + "' has " + std::to_string(raw.num_steps),
                     "all columns of a row have to have as many");
       Leaf leaf{column.name == "rewards" ? "" : "fields", column.name, row->at(i).numbers, {}};
       if (column.kind == Kind::kText) leaf.text = row->at(i).strings;
-      if (column.kind == Kind::kImage) leaf.values = decode_all(row->at(i).strings, decode_channels, raw.id);
+      if (column.kind == Kind::kImage) leaf.values = decode_all(row->at(i).strings, decode_channels, id);
       raw.leaves.push_back(std::move(leaf));
     }
     return raw;

@@ -120,7 +120,10 @@ class LeRobotSource : public Source {
       episode.fields.push_back({std::move(leaf.values), std::move(leaf.text)});
     }
     episode.fields.push_back({{}, tasks_of(*rows, from)});
-    if (has_column("next.reward")) episode.total_return = column(*rows, "next.reward").numbers.sum(at::kDouble).item<double>();
+    if (has_column("next.reward")) {
+      episode.rewards = column(*rows, "next.reward").numbers.view({-1});
+      episode.total_return = episode.rewards.sum(at::kDouble).item<double>();
+    }
     if (has_column("next.success")) episode.success = column(*rows, "next.success").numbers.to(at::kBool).any().item<bool>();
     return episode;
   }

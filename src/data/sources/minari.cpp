@@ -63,7 +63,8 @@ class MinariSource : public Source {
     const auto columns = storage_->read(index, read_);
     Episode episode{.num_steps = storage_->num_steps(index), .id = storage_->name(index)};
     for (size_t i = 0; i < fields_.size(); ++i) episode.fields.push_back(values_of(i, columns[i], index));
-    episode.total_return = checked(read_.back(), columns.back(), index).to(at::kDouble).sum().item<double>();
+    episode.rewards = checked(read_.back(), columns.back(), index).to(at::kDouble);
+    episode.total_return = episode.rewards.sum().item<double>();
     return episode;
   }
 

@@ -50,12 +50,12 @@ class Vqa : public Source {
   RawEpisode raw(int64_t index) const override {
     const size_t i = checked(index);
     auto raw = Source::raw(index);
-    raw.id = set_.ids[i];
+    raw.id = std::string(set_.ids[i]);
     std::vector<std::string> answers;
     for (size_t k = 0; k < set_.num_answers[i]; ++k) answers.push_back(set_.texts[set_.answers[set_.first_answer[i] + k]]);
     raw.leaves.push_back({"fields", "answers", {}, std::move(answers)});
     auto attributes = json::parse(set_.texts[set_.details[i]]);
-    attributes["question_id"] = raw.id;
+    attributes["question_id"] = std::string(set_.ids[i]);
     attributes["image_id"] = set_.image_ids[i];
     attributes["image"] = image_file(prefix_, set_.image_ids[i]);
     raw.attributes = attributes.dump();
