@@ -70,10 +70,13 @@ FieldValues stack(const Column& column) {
 
 }  // namespace
 
-Episode demonstrate(Environment& environment, uint64_t seed) {
+Episode demonstrate(Environment& environment, uint64_t seed) { return record(environment, seed).episode; }
+
+Recording record(Environment& environment, uint64_t seed) {
   const Schema& schema = environment.schema();
   std::vector<Column> columns(schema.fields.size());
-  Episode episode;
+  Recording recording;
+  auto& episode = recording.episode;
   auto observation = environment.reset(seed);
   for (bool done = false; !done; ++episode.num_steps) {
     const std::string where = "seed " + std::to_string(seed) + ", timestep " + std::to_string(episode.num_steps);
@@ -82,12 +85,14 @@ Episode demonstrate(Environment& environment, uint64_t seed) {
     append(schema, action, /*written=*/true, where, columns);
     auto result = environment.step(action);
     observation = std::move(result.observation);
+    recording.rewards.push_back(result.reward);
     episode.total_return += result.reward;
     episode.success = result.success;
     done = result.done;
   }
   for (const auto& column : columns) episode.fields.push_back(stack(column));
-  return episode;
+  recording.last = std::move(observation);
+  return recording;
 }
 
 }  // namespace mugato::env
