@@ -9,10 +9,12 @@
 namespace mugato::data {
 
 at::Tensor decode_jpeg(std::string_view bytes, const std::string& name);
+at::Tensor decode_jpeg_channels(std::string_view bytes, const std::string& name);  // (H,W,1) of a grey file
 at::Tensor decode_png(std::string_view bytes, const std::string& name);
 
-// Pixels for an image of this size, uint8 (H,W,3). Throws Error for a size that decode_image refuses.
+// Pixels for an image of this size, uint8 (H,W,3) or (H,W,1). Throws Error for a size that decode_image refuses.
 at::Tensor rgb_image(int64_t height, int64_t width, const std::string& name);
+at::Tensor grey_image(int64_t height, int64_t width, const std::string& name);
 
 [[noreturn]] void refuse_image(const std::string& name, const std::string& reason);
 

@@ -31,12 +31,25 @@ void refuse_image(const std::string& name, const std::string& reason) {
   throw Error(name + ": the image cannot be read: " + reason, "replace the image, or remove it from the data set");
 }
 
-at::Tensor rgb_image(int64_t height, int64_t width, const std::string& name) {
+namespace {
+
+void check_size(int64_t height, int64_t width, const std::string& name) {
   if (height < 1 || width < 1) refuse_image(name, "its header is cut or damaged: it says no size");
   if (width > kMaxImagePixels / height)
     refuse_image(name, "it has " + std::to_string(width) + "x" + std::to_string(height) + " pixels, the most is " +
                            std::to_string(kMaxImagePixels));
+}
+
+}  // namespace
+
+at::Tensor rgb_image(int64_t height, int64_t width, const std::string& name) {
+  check_size(height, width, name);
   return at::empty({height, width, 3}, at::kByte);
+}
+
+at::Tensor grey_image(int64_t height, int64_t width, const std::string& name) {
+  check_size(height, width, name);
+  return at::empty({height, width, 1}, at::kByte);
 }
 
 at::Tensor decode_image(std::string_view bytes, const std::string& name) {

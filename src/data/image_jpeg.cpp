@@ -35,8 +35,10 @@ void print_nothing(j_common_ptr) {}
 struct JpegReader {
   Failure failure{};
   jpeg_decompress_struct info{};
+  bool keeps_grey;  // a grey file stays one channel
+  bool is_grey = false;
 
-  JpegReader() {
+  explicit JpegReader(bool keep_grey) : keeps_grey(keep_grey) {
     info.err = jpeg_std_error(&failure.manager);
     failure.manager.error_exit = fail;
     failure.manager.emit_message = judge;
@@ -51,18 +53,19 @@ struct JpegReader {
     jpeg_create_decompress(&info);
     jpeg_mem_src(&info, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
     jpeg_read_header(&info, TRUE);
-    info.out_color_space = is_cmyk() ? JCS_CMYK : JCS_RGB;
+    is_grey = keeps_grey && info.jpeg_color_space == JCS_GRAYSCALE;
+    info.out_color_space = is_grey ? JCS_GRAYSCALE : is_cmyk() ? JCS_CMYK : JCS_RGB;
     return true;
   }
 
   bool is_cmyk() const { return info.jpeg_color_space == JCS_CMYK || info.jpeg_color_space == JCS_YCCK; }
 
   // `row` is a row of CMYK, where the file has that.
-  bool read_pixels(uint8_t* rgb, uint8_t* row) {
+  bool read_pixels(uint8_t* pixels, uint8_t* row) {
     if (setjmp(failure.jump)) return false;
     jpeg_start_decompress(&info);
     while (info.output_scanline < info.output_height) {
-      uint8_t* target = rgb + size_t{info.output_scanline} * info.output_width * 3;
+      uint8_t* target = pixels + size_t{info.output_scanline} * info.output_width * (is_grey ? 1 : 3);
       uint8_t* scanline = row ? row : target;
       jpeg_read_scanlines(&info, &scanline, 1);
       if (row) to_rgb(row, target);
@@ -83,17 +86,23 @@ struct JpegReader {
   }
 };
 
-}  // namespace
-
-at::Tensor decode_jpeg(std::string_view bytes, const std::string& name) {
-  JpegReader reader;
+at::Tensor decode(std::string_view bytes, bool keep_grey, const std::string& name) {
+  JpegReader reader(keep_grey);
   if (!reader.read_header(bytes)) refuse_image(name, reader.failure.message);
   const int64_t height = reader.info.image_height, width = reader.info.image_width;
-  const auto image = rgb_image(height, width, name);
+  const auto image = reader.is_grey ? grey_image(height, width, name) : rgb_image(height, width, name);
   const auto row = reader.is_cmyk() ? at::empty({4 * width}, at::kByte) : at::Tensor();
   if (!reader.read_pixels(image.mutable_data_ptr<uint8_t>(), row.defined() ? row.mutable_data_ptr<uint8_t>() : nullptr))
     refuse_image(name, reader.failure.message);
   return image;
+}
+
+}  // namespace
+
+at::Tensor decode_jpeg(std::string_view bytes, const std::string& name) { return decode(bytes, /*keep_grey=*/false, name); }
+
+at::Tensor decode_jpeg_channels(std::string_view bytes, const std::string& name) {
+  return decode(bytes, /*keep_grey=*/true, name);
 }
 
 }  // namespace mugato::data

@@ -70,11 +70,14 @@ FieldValues stack(const Column& column) {
 
 }  // namespace
 
-Episode demonstrate(Environment& environment, uint64_t seed) {
+Episode demonstrate(Environment& environment, uint64_t seed) { return record(environment, seed).episode; }
+
+Recording record(Environment& environment, uint64_t seed) {
   const Schema& schema = environment.schema();
   std::vector<Column> columns(schema.fields.size());
   std::vector<double> rewards;
-  Episode episode;
+  Recording recording;
+  auto& episode = recording.episode;
   auto observation = environment.reset(seed);
   for (bool done = false; !done; ++episode.num_steps) {
     const std::string where = "seed " + std::to_string(seed) + ", timestep " + std::to_string(episode.num_steps);
@@ -90,7 +93,8 @@ Episode demonstrate(Environment& environment, uint64_t seed) {
   }
   for (const auto& column : columns) episode.fields.push_back(stack(column));
   episode.rewards = at::tensor(rewards, at::kDouble);
-  return episode;
+  recording.last = std::move(observation);
+  return recording;
 }
 
 }  // namespace mugato::env

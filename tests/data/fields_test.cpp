@@ -117,7 +117,7 @@ TEST(Divide, TheHalvesShareNothingAndKeepTheOrder) {
         const auto number = source->get(i).fields[3].values[1].item<float>();
         EXPECT_GT(number, static_cast<float>(last));
         last = static_cast<int64_t>(number);
-        EXPECT_TRUE(seen.insert(source->raw(i).id).second);
+        EXPECT_TRUE(seen.insert(std::get<std::string>(source->raw(i).id)).second);
       }
       const auto runs = source->reading_order().runs;
       EXPECT_EQ(std::accumulate(runs.begin(), runs.end(), int64_t{0}), source->size());

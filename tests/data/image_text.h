@@ -31,6 +31,8 @@ inline std::unique_ptr<Source> source_of(const std::string& name, ReadingOptions
   return build_source(registry, {.source = name, .reading = std::move(reading)}, split);
 }
 
+inline std::string id_of(const RawEpisode& raw) { return std::get<std::string>(raw.id); }
+
 inline const Leaf& leaf_of(const RawEpisode& raw, const std::string& name) {
   for (const auto& leaf : raw.leaves)
     if (leaf.group == "fields" && leaf.name == name) return leaf;

@@ -95,12 +95,12 @@ TEST(Jat, TakesTheRangeOfActionsFromTheData) {
     low = std::min(low, values.min().item<double>());
     high = std::max(high, values.max().item<double>());
   }
-  EXPECT_EQ(actions.low, low);
-  EXPECT_EQ(actions.high, high);
+  EXPECT_EQ(actions.low, (std::vector<double>{low}));
+  EXPECT_EQ(actions.high, (std::vector<double>{high}));
   EXPECT_FALSE(actions.mu_law);
   EXPECT_TRUE(source->schema().field("continuous_observations").mu_law);
   const auto changed = jat(kFixtures + "/jat/mujoco-hopper.parquet", {{"continuous_actions", {.range = {-4, 4}}}});
-  EXPECT_EQ(changed->schema().field("continuous_actions").high, 4);
+  EXPECT_EQ(changed->schema().field("continuous_actions").high, (std::vector<double>{4}));
 }
 
 TEST(Jat, ReadsCaptionsAsAnswersAndTextAsDocuments) {

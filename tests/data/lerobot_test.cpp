@@ -115,8 +115,8 @@ TEST_P(LeRobot, MakesFieldsOfItsFeatures) {
     low = std::min(low, values.min().item<double>());
     high = std::max(high, values.max().item<double>());
   }
-  EXPECT_NEAR(action.low, low, 1e-6);
-  EXPECT_NEAR(action.high, high, 1e-6);
+  EXPECT_NEAR(action.low.at(0), low, 1e-6);
+  EXPECT_NEAR(action.high.at(0), high, 1e-6);
   EXPECT_TRUE(source->schema().field("observation.state").mu_law);
   EXPECT_EQ(source->schema().field("observation.touch").shape, (std::vector<int64_t>{2, 3}));
   EXPECT_EQ(source->schema().field("observation.gripper").num_values, std::vector<int64_t>{5});
@@ -275,7 +275,7 @@ TEST_F(LeRobotBroken, AsksForARangeWhereThereAreNoStatistics) {
   EXPECT_THAT(message(), HasSubstr("has no statistics of the feature 'action'"));
   auto entry = entry_of(root());
   entry.fields["action"].range = {-3, 3};
-  EXPECT_EQ(build(entry)->schema().field("action").low, -3);
+  EXPECT_EQ(build(entry)->schema().field("action").low, (std::vector<double>{-3}));
 }
 
 }  // namespace

@@ -123,7 +123,7 @@ TEST(Lint, FindsEveryPlantedDefectAndNoOther) {
 TEST(Digest, DescribesEveryType) {
   RawEpisode raw{.id = "7", .num_steps = 2};
   raw.leaves.push_back({"observations", "x", at::tensor({1.5F, -2.0F, 3.0F, NAN}).view({2, 2}), {}});
-  raw.leaves.push_back({"", "done", at::tensor({false, true}), {}});
+  raw.leaves.push_back({"", "done", at::tensor({0, 1}).to(at::kBool), {}});
   raw.leaves.push_back({"observations", "mission", {}, {"a", "b"}});
   const auto text = digest(raw);
   EXPECT_THAT(

@@ -87,7 +87,7 @@ TEST(Text, JsonLinesHaveANamedField) {
   EXPECT_THAT(texts_of(*text(folder / "a.jsonl")), ElementsAre("d\xc3\xa9j\xc3\xa0", "two\nlines"));
   const auto stories = text(folder / "a.jsonl", "file", "story");
   EXPECT_EQ(stories->get(0).fields[0].text[0], "x");
-  EXPECT_THAT(message_of([&] { stories->get(1); }), HasSubstr("a.jsonl byte 45: no text in the field 'story'"));
+  EXPECT_THAT(message_of([&] { stories->get(1); }), HasSubstr("a.jsonl byte 42: no text in the field 'story'"));
   write_file_atomically(folder / "a.jsonl", "{\"text\": 1}\n[]\n{\"text\"");
   for (int64_t i = 0; i < 3; ++i)
     EXPECT_THAT(message_of([&] { text(folder / "a.jsonl")->get(i); }),

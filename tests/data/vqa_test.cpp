@@ -50,7 +50,7 @@ TEST(Vqa, QuestionsAreJoinedWithTheirAnswersInTheirOrder) {
     const auto& question = questions[static_cast<size_t>(i)];
     const auto id = std::to_string(question["question_id"].get<int64_t>());
     const auto raw = source->raw(i);
-    EXPECT_EQ(raw.id, id);
+    EXPECT_EQ(id_of(raw), id);
     EXPECT_EQ(leaf_of(raw, "question").text, std::vector<std::string>{joined[id]["question"]});
     EXPECT_EQ(leaf_of(raw, "answers").text, joined[id]["answers"].get<std::vector<std::string>>());
     const auto attributes = json::parse(raw.attributes);
@@ -82,7 +82,7 @@ TEST(Vqa, TheAnswerToTrainOnIsTheOneOfMostPeople) {
   for (const auto& annotation : file["annotations"])
     annotations[std::to_string(annotation["question_id"].get<int64_t>())] = annotation;
   for (int64_t i = 0; i < source->size(); ++i) {
-    const auto& annotation = annotations.at(source->raw(i).id);
+    const auto& annotation = annotations.at(id_of(source->raw(i)));
     EXPECT_EQ(source->get(i).fields[2].text[0], annotation["multiple_choice_answer"]);
     const auto attributes = json::parse(source->raw(i).attributes);
     for (const char* field : {"question_type", "answer_type"}) EXPECT_EQ(attributes[field], annotation[field]);
@@ -113,7 +113,7 @@ TEST(Vqa, AokvqaHasItsAnswersWithTheQuestions) {
     const auto& expected = truth[static_cast<size_t>(i)];
     const auto raw = source->raw(i);
     const auto answers = expected["direct_answers"].get<std::vector<std::string>>();
-    EXPECT_EQ(raw.id, expected["question_id"]);
+    EXPECT_EQ(id_of(raw), expected["question_id"]);
     EXPECT_EQ(leaf_of(raw, "question").text[0], expected["question"]);
     EXPECT_EQ(leaf_of(raw, "answers").text, answers);
     const auto trained = std::count(answers.begin(), answers.end(), leaf_of(raw, "answer").text[0]);

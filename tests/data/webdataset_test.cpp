@@ -68,7 +68,7 @@ TEST(WebDataset, TheFixturesAreReadAsTheirWriterAndPillowReadThem) {
     const auto raw = source->raw(i);
     const auto attributes = json::parse(raw.attributes);
     for (const char* field : {"shard", "key", "image_ext", "json"}) EXPECT_EQ(attributes[field], expected[field]) << i;
-    EXPECT_EQ(raw.id, expected["key"]);
+    EXPECT_EQ(id_of(raw), expected["key"]);
     const auto& image = leaf_of(raw, "image").values;
     const auto& size = expected["image"]["size"];
     EXPECT_EQ(image.sizes(), (std::vector<int64_t>{1, size[1], size[0], 3}));
@@ -138,7 +138,7 @@ TEST(WebDataset, KeysAndExtensionsFollowTheRulesOfWebDataset) {
   const char* keys[] = {"dir.d/k", "./k", "k"};
   const char* captions[] = {"one", "two", "three"};
   for (int64_t i = 0; i < 3; ++i) {
-    EXPECT_EQ(source->raw(i).id, keys[i]);
+    EXPECT_EQ(id_of(source->raw(i)), keys[i]);
     EXPECT_EQ(source->get(i).fields[1].text[0], captions[i]);
   }
 }
@@ -157,9 +157,9 @@ TEST(WebDataset, LongNamesOfPaxAndGnuAreWhole) {
                     gnu(".txt", "gnu") + kTarEnd);
   const auto source = webdataset(shard.file);
   ASSERT_EQ(source->size(), 3);
-  EXPECT_EQ(source->raw(0).id, key);
+  EXPECT_EQ(id_of(source->raw(0)), key);
   EXPECT_EQ(source->get(0).fields[1].text[0], "pax");
-  EXPECT_EQ(source->raw(2).id, key);
+  EXPECT_EQ(id_of(source->raw(2)), key);
   EXPECT_EQ(source->get(2).fields[1].text[0], "gnu");
 }
 
@@ -188,7 +188,7 @@ TEST(WebDataset, SamplesThatLackSomethingAreNamed) {
   EXPECT_THAT(message_of([&] { webdataset(latin.file)->get(0); }),
               HasSubstr("sample 'a', .txt: the text is not UTF-8 at byte 3"));
   const Shard named(sample("caf\xe9") + kTarEnd);
-  EXPECT_EQ(webdataset(named.file)->raw(0).id, "caf\xe9");
+  EXPECT_EQ(id_of(webdataset(named.file)->raw(0)), "caf\xe9");
   const Shard broken(sample("a") + tar_member("b.jpg", "not an image") + tar_member("b.txt", "x") + kTarEnd);
   EXPECT_EQ(webdataset(broken.file)->get(0).num_steps, 1);
   EXPECT_THAT(message_of([&] { webdataset(broken.file)->get(1); }),

@@ -17,6 +17,7 @@ void add_data_inspect(CLI::App& data);
 void add_data_digest(CLI::App& data);
 void add_data_stats(CLI::App& data);
 void add_data_lint(CLI::App& data, int& exit_code);
+void add_data_make(CLI::App& data);
 void add_tour(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_tokenizer(CLI::App& app);

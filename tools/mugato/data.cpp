@@ -10,6 +10,7 @@ void add_data(CLI::App& app, int& exit_code) {
   add_data_stats(*data);
   add_data_lint(*data, exit_code);
   add_data_digest(*data);
+  add_data_make(*data);
 }
 
 }  // namespace mugato::program

@@ -12,52 +12,13 @@ import os
 import pathlib
 import shutil
 import tempfile
-import zlib
 
 import numpy as np
 from gymnasium import spaces
 
+from minari_expected import expected
+
 LETTERS = " abcdefghijklmnopqrstuvwxyz"
-
-
-def leaves(value, path=()):
-    """(path, values) of every leaf of an episode's observations or actions."""
-    if isinstance(value, dict):
-        items = value.items()
-    elif isinstance(value, tuple):
-        items = enumerate(value)
-    else:
-        yield "/".join(path), value
-        return
-    for key, item in items:
-        yield from leaves(item, (*path, str(key)))
-
-
-def describe(value, shows_values=False):
-    if isinstance(value, list) and isinstance(value[0], str):
-        return {"kind": "text", "length": len(value), "first": value[0], "last": value[-1],
-                "crc32": zlib.crc32("\n".join(value).encode())}
-    array = np.ascontiguousarray(value)
-    out = {"dtype": str(array.dtype), "shape": list(array.shape), "crc32": zlib.crc32(array.tobytes())}
-    if array.dtype != bool:
-        out["sum"] = float(array.astype(np.float64).sum())
-        out["first"], out["last"] = (array[i].reshape(-1)[:8].tolist() for i in (0, -1))
-    if shows_values:
-        out["values"] = array.tolist()[:12]
-    return out
-
-
-def expected(dataset, jpeg):
-    metadata = dataset.storage.get_episode_metadata(range(dataset.total_episodes))
-    episodes = []
-    for episode, attributes in zip(dataset.iterate_episodes(), metadata):
-        episodes.append({"id": int(episode.id), "total_steps": len(episode.rewards), "attributes": attributes,
-                         "observations": {path: describe(values) for path, values in leaves(episode.observations)},
-                         "actions": {path: describe(values) for path, values in leaves(episode.actions)},
-                         **{name: describe(getattr(episode, name), shows_values=True)
-                            for name in ("rewards", "terminations", "truncations")}})
-    return {"dataset_id": dataset.id, "jpeg": jpeg, "total_episodes": int(dataset.total_episodes),
-            "total_steps": int(dataset.total_steps), "episodes": episodes}
 
 
 def stacked(space, samples):

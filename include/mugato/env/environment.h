@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "mugato/core/random.h"
 #include "mugato/core/registry.h"
@@ -66,6 +67,13 @@ class RandomPolicy {
 // One whole episode played by the expert, as a source would yield it. Throws Error that names field, seed and timestep when the
 // world leaves out a field of its schema, or gives it another kind or shape than before.
 Episode demonstrate(Environment& environment, uint64_t seed);
+
+// The same, with what stands beside the timesteps.
+struct Recording {
+  Episode episode;
+  Observation last;  // what the last action led to
+};
+Recording record(Environment& environment, uint64_t seed);
 
 using EnvironmentRegistry = Registry<std::unique_ptr<Environment>()>;
 

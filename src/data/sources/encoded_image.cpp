@@ -4,6 +4,7 @@
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
+#include "../image_codecs.h"
 #include "mugato/core/error.h"
 
 namespace mugato::data {
@@ -24,25 +25,12 @@ int64_t big_endian(std::string_view bytes, size_t begin, size_t length) {
 bool is_png(std::string_view bytes) { return bytes.substr(0, 8) == std::string_view("\x89PNG\r\n\x1a\n", 8); }
 bool is_jpeg(std::string_view bytes) { return bytes.substr(0, 3) == std::string_view("\xff\xd8\xff", 3); }
 
-// The size that the first frame header (SOF) names; nothing found is 0.
-Size jpeg_size(std::string_view bytes) {
-  for (size_t at = 2; at + 9 < bytes.size() && bytes[at] == '\xff';) {
-    const auto marker = static_cast<unsigned char>(bytes[at + 1]);
-    if (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc)
-      return {big_endian(bytes, at + 5, 2), big_endian(bytes, at + 7, 2)};
-    at += marker == 0xff ? 1 : 2 + static_cast<size_t>(big_endian(bytes, at + 2, 2));
-  }
-  return {};
-}
-
 Size size_of(std::string_view bytes) {
-  if (is_png(bytes) && bytes.size() >= 24) return {big_endian(bytes, 20, 4), big_endian(bytes, 16, 4)};
-  if (is_jpeg(bytes)) return jpeg_size(bytes);
-  return {};
+  return bytes.size() < 24 ? Size{} : Size{big_endian(bytes, 20, 4), big_endian(bytes, 16, 4)};
 }
 
 cv::Mat decoded(std::string_view bytes, int flags, const std::string& where) {
-  if (!is_png(bytes) && !is_jpeg(bytes)) throw Error(where + ": the image is neither PNG nor JPEG", "convert it");
+  if (!is_png(bytes)) throw Error(where + ": the image is neither PNG nor JPEG", "convert it");
   const auto size = size_of(bytes);
   if (size.height <= 0 || size.width <= 0) throw Error(where + ": the image's header is broken", "make the data again");
   if (size.height > kMaxPixels / size.width)
@@ -72,6 +60,7 @@ at::Tensor tensor_of(const cv::Mat& image, int conversion) {
 }  // namespace
 
 at::Tensor decode_channels(std::string_view bytes, const std::string& where) {
+  if (is_jpeg(bytes)) return decode_jpeg_channels(bytes, where);
   const auto image = decoded(bytes, cv::IMREAD_UNCHANGED, where);
   return tensor_of(image, image.channels() == 4 ? cv::COLOR_BGRA2RGBA : cv::COLOR_BGR2RGB);
 }

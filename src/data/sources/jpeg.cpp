@@ -1,9 +1,9 @@
 #include "jpeg.h"
 
-#include <opencv2/imgcodecs.hpp>
-#include <opencv2/imgproc.hpp>
+#include <algorithm>
 #include <optional>
 
+#include "../image_codecs.h"
 #include "mugato/core/error.h"
 
 namespace mugato::data {
@@ -49,18 +49,8 @@ void decode_jpeg(std::string_view bytes, const std::vector<int64_t>& shape, uint
   if (*found != wanted || (wanted.channels != 1 && wanted.channels != 3))
     throw Error(where + " is a JPEG of " + found->text() + ", its space says " + wanted.text(),
                 "the space is in metadata.json");
-  const cv::Mat encoded(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data()));
-  cv::Mat out(static_cast<int>(wanted.height), static_cast<int>(wanted.width), wanted.channels == 3 ? CV_8UC3 : CV_8UC1,
-              pixels);
-  cv::Mat decoded = out;
-  try {
-    cv::imdecode(encoded, (wanted.channels == 3 ? cv::IMREAD_COLOR : cv::IMREAD_GRAYSCALE) | cv::IMREAD_IGNORE_ORIENTATION,
-                 &decoded);
-  } catch (const cv::Exception&) {
-    decoded.release();
-  }
-  if (decoded.data != pixels) throw Error(where + " is a broken JPEG", "was the file copied whole? copy it again");
-  if (wanted.channels == 3) cv::cvtColor(out, out, cv::COLOR_BGR2RGB);
+  const auto image = decode_jpeg_channels(bytes, where);
+  std::copy_n(image.const_data_ptr<uint8_t>(), image.numel(), pixels);
 }
 
 }  // namespace mugato::data

@@ -63,9 +63,13 @@ class MinariSource : public Source {
     const auto columns = storage_->read(index, read_);
     Episode episode{.num_steps = storage_->num_steps(index), .id = storage_->name(index)};
     for (size_t i = 0; i < fields_.size(); ++i) episode.fields.push_back(values_of(i, columns[i], index));
-    episode.rewards = checked(read_.back(), columns.back(), index).to(at::kDouble);
+    episode.rewards = rewards_of(columns.back(), index);
     episode.total_return = episode.rewards.sum().item<double>();
     return episode;
+  }
+
+  double episode_return(int64_t index) const override {
+    return rewards_of(storage_->read(index, std::span(&read_.back(), 1)).front(), index).sum().item<double>();
   }
 
   RawEpisode raw(int64_t index) const override {
@@ -106,8 +110,7 @@ class MinariSource : public Source {
     if (total != storage_->num_episodes())
       fail("says that there are " + total.dump() + " episodes, and there are " + std::to_string(storage_->num_episodes()));
     json about = json::object();
-    for (const char* key : {"dataset_id", "total_episodes", "total_steps"})
-      if (metadata.contains(key)) about[key] = metadata[key];
+    if (metadata.contains("dataset_id")) about["dataset_id"] = metadata["dataset_id"];
     if (metadata.contains("jpeg_encoding")) about["jpeg"] = metadata["jpeg_encoding"];
     about_ = about.dump(-1, ' ', false, json::error_handler_t::replace);
   }
@@ -201,8 +204,8 @@ class MinariSource : public Source {
     return pixels;
   }
 
-  at::Tensor checked(const MinariLeaf& leaf, const MinariColumn& column, int64_t episode) const {
-    return decoded(leaf, column, column.num_rows(), episode);
+  at::Tensor rewards_of(const MinariColumn& column, int64_t episode) const {
+    return decoded(read_.back(), column, column.num_rows(), episode).to(at::kDouble);
   }
 
   fs::path data_;

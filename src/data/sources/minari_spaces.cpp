@@ -208,11 +208,26 @@ void make_discrete(MinariField& field) {
   field.start = low.size() == 1 ? field.start.squeeze(0) : field.start.reshape(field.leaf.shape);
 }
 
+bool is_bounded(const std::vector<double>& bounds) {
+  return std::all_of(bounds.begin(), bounds.end(), [](double bound) { return std::abs(bound) < kUnbounded; });
+}
+
+// The bounds of every value; of one that cannot vary, the upper is moved up.
+void make_linear(const SpaceLeaf& leaf, FieldSpec& spec) {
+  const size_t count = std::max(leaf.low.size(), leaf.high.size());
+  spec.low.clear();
+  spec.high.clear();
+  for (size_t i = 0; i < count; ++i) {
+    spec.low.push_back(leaf.low[leaf.low.size() == 1 ? 0 : i]);
+    const double high = leaf.high[leaf.high.size() == 1 ? 0 : i];
+    spec.high.push_back(spec.low[i] < high ? high : spec.low[i] + 1.0);
+  }
+}
+
 void make_continuous(const SpaceLeaf& leaf, bool action, FieldSpec& spec) {
   spec.modality = Modality::kContinuous;
   spec.mu_law = !action;  // paper 2.1
-  const double low = lowest(leaf), high = highest(leaf);
-  if (action && std::abs(low) < kUnbounded && std::abs(high) < kUnbounded && low < high) spec.low = {low}, spec.high = {high};
+  if (action && is_bounded(leaf.low) && is_bounded(leaf.high)) make_linear(leaf, spec);
 }
 
 }  // namespace

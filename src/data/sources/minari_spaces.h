@@ -39,7 +39,8 @@ std::vector<SpaceLeaf> parse_space(const std::string& text, const std::string& w
 //   Box of uint8, (H,W) or (H,W,1|3|4) from 32x32 on      image
 //   Box of uint8, (H,W,1..4), smaller        discrete; with several channels in cells (a grid of ids)
 //   Box of integers, few values              discrete, counted from the lowest
-//   Box                                      continuous: an observation by mu-law, an action linear in [low, high]
+//   Box                                      continuous: an observation by mu-law, an action linear between its bounds, of
+//                                            [-1, 1] where it has none
 struct MinariField {
   SpaceLeaf leaf;
   FieldSpec spec;

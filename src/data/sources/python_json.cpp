@@ -1,5 +1,6 @@
 #include "python_json.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string_view>
@@ -55,6 +56,21 @@ nlohmann::json parse_python_json(const std::string& text, const std::string& whe
   } catch (const nlohmann::json::out_of_range&) {
     throw Error(where + " has a number that is too large for a double", "numbers are below 1.8e308");
   }
+}
+
+std::string python_json_text(const nlohmann::json& value) {
+  std::string text;
+  if (value.is_object()) {
+    for (const auto& [key, item] : value.items())
+      text += (text.empty() ? "" : ", ") + nlohmann::json(key).dump() + ": " + python_json_text(item);
+    return "{" + text + "}";
+  }
+  if (value.is_array()) {
+    for (const auto& item : value) text += (text.empty() ? "" : ", ") + python_json_text(item);
+    return "[" + text + "]";
+  }
+  const bool is_word = std::any_of(std::begin(kNotFinite), std::end(kNotFinite), [&](auto word) { return value == word; });
+  return is_word ? value.get<std::string>() : value.dump();
 }
 
 double number_of(const nlohmann::json& value, const std::string& where) {

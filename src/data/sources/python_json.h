@@ -13,7 +13,10 @@ nlohmann::json parse_python_json(const std::string& text, const std::string& whe
 // A number, or one of the three words. Throws Error that begins with `where` for anything else.
 double number_of(const nlohmann::json& value, const std::string& where);
 
-// The way back: a number that JSON has no word for becomes the string.
+// The way back: a text that Python's json module reads.
+std::string python_json_text(const nlohmann::json& value);
+
+// A number, or the string of what JSON has no number for.
 nlohmann::json json_of(double number);
 
 }  // namespace mugato::data
