@@ -74,4 +74,4 @@ if __name__ == "__main__":
 
     dataset = minari.MinariDataset(pathlib.Path(sys.argv[1]).resolve() / "data")
     check_spaces(dataset)
-    print(json.dumps(expected(dataset, dataset.storage.jpeg_encoding)))
+    print(json.dumps(expected(dataset, dataset.storage.jpeg_encoding), default=lambda value: value.tolist()))
