@@ -44,7 +44,7 @@ TEST(PythonJson, BareWordsBecomeStringsOutsideOfStringsOnly) {
 TEST(PythonJson, WhatIsNoJsonIsAnErrorThatNamesTheByte) {
   EXPECT_THAT(message_of([] { parse_python_json("{\"a\": [1, 2", "'metadata.json'"); }),
               HasSubstr("'metadata.json' is no JSON: it breaks off or goes wrong at byte 12"));
-  for (const std::string text : {"", "\"", "\"\\", "Infinit", "{", "1e999", std::string(100000, '[').c_str()})
+  for (const auto& text : std::vector<std::string>{"", "\"", "\"\\", "Infinit", "{", "1e999", std::string(100000, '[')})
     EXPECT_THAT(message_of([&] { parse_python_json(text, "here"); }), HasSubstr("here ")) << text.substr(0, 20);
 }
 

@@ -59,8 +59,8 @@ struct Schema {
   bool is_text_document() const { return fields.size() == 1 && fields[0].role == Role::kText; }
 };
 
-// Values of one field over E timesteps. Text: E strings in `text`, or their ids already, `values` (E,T) int64. All else: `values` (E, shape...):
-// kImage (E,H,W) or (E,H,W,1|3|4), uint8 or float in [0,1]; kDiscrete int64; kContinuous float.
+// Values of one field over E timesteps. Text: E strings in `text`, or their ids already, `values` (E,T) int64. All else:
+// `values` (E, shape...): kImage (E,H,W) or (E,H,W,1|3|4), uint8 or float in [0,1]; kDiscrete int64; kContinuous float.
 struct FieldValues {
   at::Tensor values;
   std::vector<std::string> text;
@@ -70,9 +70,9 @@ struct Episode {
   std::vector<FieldValues> fields;  // parallel to the schema's fields
   int64_t num_steps = 0;            // E
   std::string id;                   // for messages: "four_rooms seed 17", "main_data.hdf5 episode 3"
-  bool starts = true;  // of a text: whether it begins and ends here, or is a part of a longer one
+  bool starts = true;               // of a text: whether it begins and ends here, or is a part of a longer one
   bool ends = true;
-  at::Tensor rewards = {};          // (E): of each timestep's action; undefined where none are known
+  at::Tensor rewards = {};  // (E): of each timestep's action; undefined where none are known
   double total_return = 0.0;
   bool success = false;
 };
