@@ -95,11 +95,26 @@ std::filesystem::path folder_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
-std::string read_file(const std::filesystem::path& path) {
-  const Descriptor file(path, O_RDONLY, "read");
-  std::string bytes(static_cast<size_t>(size_of_regular_file(file.value, path)), '\0');
-  read_exactly(file.value, path, bytes.data(), static_cast<int64_t>(bytes.size()), 0);
+FileReader::FileReader(std::filesystem::path path)
+    : path_(std::move(path)),
+      file_(std::make_unique<Descriptor>(path_, O_RDONLY, "read")),
+      size_(size_of_regular_file(file_->value, path_)) {}
+
+FileReader::~FileReader() = default;
+
+void FileReader::read(void* out, int64_t offset, int64_t count) const {
+  read_exactly(file_->value, path_, static_cast<char*>(out), count, offset);
+}
+
+std::string FileReader::read(int64_t offset, int64_t count) const {
+  std::string bytes(static_cast<size_t>(count), '\0');
+  read(bytes.data(), offset, count);
   return bytes;
+}
+
+std::string read_file(const std::filesystem::path& path) {
+  const FileReader file(path);
+  return file.read(0, file.size());
 }
 
 FileWriter::FileWriter(std::filesystem::path path, Mode mode) : path_(std::move(path)) {

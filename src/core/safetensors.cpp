@@ -1,7 +1,6 @@
 #include "mugato/core/safetensors.h"
 
 #include <ATen/ATen.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,7 +9,6 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "files_internal.h"
 #include "mugato/core/error.h"
 #include "mugato/core/files.h"
 #include "mugato/core/registry.h"
@@ -208,39 +206,34 @@ std::string make_header(const std::filesystem::path& path, const std::vector<std
 
 }  // namespace
 
-SafetensorsReader::SafetensorsReader(const std::filesystem::path& path)
-    : path_(path), file_(std::make_unique<Descriptor>(path, O_RDONLY, "read")) {
-  const int64_t size = size_of_regular_file(file_->value, path_);
-  if (size < 8) refuse(path_, "it has " + std::to_string(size) + " bytes, fewer than 8");
+SafetensorsReader::SafetensorsReader(const std::filesystem::path& path) : file_(path) {
+  const int64_t size = file_.size();
+  if (size < 8) refuse(path, "it has " + std::to_string(size) + " bytes, fewer than 8");
   uint64_t length = 0;
-  read_exactly(file_->value, path_, reinterpret_cast<char*>(&length), 8, 0);
+  file_.read(&length, 0, sizeof length);
   if (length > static_cast<uint64_t>(std::min(kMaxHeader, size - 8)))
-    refuse(path_, "the header would be " + std::to_string(length) + " bytes long; the file has " + std::to_string(size) +
-                      " bytes, and 100 MB are the limit");
-  std::string text(length, '\0');
-  read_exactly(file_->value, path_, text.data(), static_cast<int64_t>(length), 8);
+    refuse(path, "the header would be " + std::to_string(length) + " bytes long; the file has " + std::to_string(size) +
+                     " bytes, and 100 MB are the limit");
   data_start_ = 8 + static_cast<int64_t>(length);
-  HeaderParser(path_, size - data_start_).parse(text, metadata_, tensors_);
+  HeaderParser(path, size - data_start_).parse(file_.read(8, static_cast<int64_t>(length)), metadata_, tensors_);
 }
-
-SafetensorsReader::~SafetensorsReader() = default;
 
 at::Tensor SafetensorsReader::read(const std::string& name) const {
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) {
     std::vector<std::string> names;
     for (const auto& [known, info] : tensors_) names.push_back(known);
-    throw Error("'" + path_.string() + "' has no tensor '" + name + "'",
+    throw Error("'" + file_.path().string() + "' has no tensor '" + name + "'",
                 names.empty() ? "it holds no tensors" : "the nearest name in it is '" + nearest_name(name, names) + "'");
   }
   const SafetensorsInfo& info = found->second;
   at::Tensor tensor = at::empty(info.shape, at::TensorOptions().dtype(info.dtype));
-  read_exactly(file_->value, path_, static_cast<char*>(tensor.data_ptr()), info.end - info.begin, data_start_ + info.begin);
+  file_.read(tensor.data_ptr(), data_start_ + info.begin, info.end - info.begin);
   // Any byte but 0 and 1 in a bool is undefined behaviour for whoever reads it.
   if (info.dtype == at::kBool && tensor.numel() > 0) {
     const auto* bytes = static_cast<const uint8_t*>(tensor.data_ptr());
     if (std::any_of(bytes, bytes + tensor.numel(), [](uint8_t byte) { return byte > 1; }))
-      refuse(path_, "tensor '" + name + "' is BOOL and has a byte that is neither 0 nor 1");
+      refuse(file_.path(), "tensor '" + name + "' is BOOL and has a byte that is neither 0 nor 1");
   }
   return tensor;
 }

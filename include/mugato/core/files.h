@@ -4,13 +4,35 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 
 namespace mugato {
 
+struct Descriptor;
+
 // The bytes of a regular file.
 std::string read_file(const std::filesystem::path& path);
+
+// An open regular file, read at any place; several threads may.
+class FileReader {
+ public:
+  explicit FileReader(std::filesystem::path path);
+  ~FileReader();
+  FileReader(const FileReader&) = delete;
+  FileReader& operator=(const FileReader&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  int64_t size() const { return size_; }                      // when it was opened
+  void read(void* out, int64_t offset, int64_t count) const;  // all of these bytes, or throws
+  std::string read(int64_t offset, int64_t count) const;
+
+ private:
+  std::filesystem::path path_;
+  std::unique_ptr<Descriptor> file_;
+  int64_t size_;
+};
 
 // Appends to one open file. The destructor closes without syncing.
 class FileWriter {

@@ -7,13 +7,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
-namespace mugato {
+#include "mugato/core/files.h"
 
-struct Descriptor;
+namespace mugato {
 
 using TensorMap = std::map<std::string, at::Tensor>;
 using StringMap = std::map<std::string, std::string>;
@@ -30,9 +29,6 @@ struct SafetensorsInfo {
 class SafetensorsReader {
  public:
   explicit SafetensorsReader(const std::filesystem::path& path);
-  ~SafetensorsReader();
-  SafetensorsReader(const SafetensorsReader&) = delete;
-  SafetensorsReader& operator=(const SafetensorsReader&) = delete;
 
   const StringMap& metadata() const { return metadata_; }
   const std::map<std::string, SafetensorsInfo>& tensors() const { return tensors_; }
@@ -42,8 +38,7 @@ class SafetensorsReader {
   TensorMap read_all() const;
 
  private:
-  std::filesystem::path path_;
-  std::unique_ptr<Descriptor> file_;
+  FileReader file_;
   int64_t data_start_ = 0;
   StringMap metadata_;
   std::map<std::string, SafetensorsInfo> tensors_;

@@ -1,10 +1,7 @@
 #include "text_documents.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 
-#include "file_reader.h"
 #include "mugato/core/error.h"
 
 namespace mugato::data {
@@ -58,56 +55,42 @@ int64_t cut_after(const FileReader& file, int64_t offset) {
 
 }  // namespace
 
-TextDocuments::TextDocuments(std::vector<std::filesystem::path> files, Kind kind) : files_(std::move(files)), kind_(kind) {
+TextDocuments::TextDocuments(std::vector<std::filesystem::path> files, Kind kind)
+    : files_(std::move(files)), kind_(kind), regions_(kind == Kind::kFile ? 0 : kRegion) {
   for (size_t i = 0; i < files_.size(); ++i) {
-    const int64_t bytes = FileReader(files_[i]).size();
-    kind_ == Kind::kFile ? add_parts(i, bytes) : add_documents(i, bytes);
+    const FileReader file(files_[i]);
+    regions_.begin_file(i, file.size());
+    kind_ == Kind::kFile ? add_parts(file) : add_documents(file);
   }
 }
 
-void TextDocuments::add_parts(size_t file, int64_t file_size) {
-  const FileReader reader(files_[file]);
-  const int64_t num_parts = std::max<int64_t>(1, file_size / kPart);
-  for (int64_t part = 0, begin = 0; part < num_parts; ++part) {
-    const int64_t end = part + 1 == num_parts ? file_size : cut_after(reader, (part + 1) * kPart);
-    regions_.push_back({size_++, file, begin, end});
-    begin = end;
-  }
+void TextDocuments::add_parts(const FileReader& file) {
+  regions_.add(0);
+  for (int64_t part = 1; part < file.size() / kPart; ++part) regions_.add(cut_after(file, part * kPart), /*starts=*/false);
 }
 
-void TextDocuments::add_documents(size_t file, int64_t file_size) {
-  const FileReader reader(files_[file]);
-  const size_t first_region = regions_.size();
+void TextDocuments::add_documents(const FileReader& file) {
   std::string bytes;
   int64_t begin = 0;  // of `bytes`, in the file
-  for (int64_t offset = 0; offset < file_size;) {
-    const int64_t count = std::min(kPart, file_size - offset);
-    bytes += reader.read(offset, count);
+  for (int64_t offset = 0; offset < file.size();) {
+    const int64_t count = std::min(kPart, file.size() - offset);
+    bytes += file.read(offset, count);
     offset += count;
-    const size_t rest = split(bytes, kind_, offset == file_size, [&](size_t document, size_t) {
-      const int64_t place = begin + static_cast<int64_t>(document);
-      if (regions_.size() == first_region || place - regions_.back().begin >= kRegion)
-        regions_.push_back({size_, file, place, file_size});
-      ++size_;
-    });
+    const size_t rest = split(bytes, kind_, offset == file.size(),
+                              [&](size_t document, size_t) { regions_.add(begin + static_cast<int64_t>(document)); });
     bytes.erase(0, rest);
     begin += static_cast<int64_t>(rest);
     if (static_cast<int64_t>(bytes.size()) > kLongest)
-      throw Error(files_[file].string() + ", byte " + std::to_string(begin) + ": a document of more than 64 MiB",
+      throw Error(file.path().string() + ", byte " + std::to_string(begin) + ": a document of more than 64 MiB",
                   "is this one document? The key `documents` says what separates them");
   }
-  for (size_t i = first_region; i + 1 < regions_.size(); ++i) regions_[i].end = regions_[i + 1].begin;
 }
 
 TextDocuments::Document TextDocuments::get(int64_t index) const {
-  TORCH_CHECK(index >= 0 && index < size_, "document ", index, " of ", size_);
-  const auto after = std::upper_bound(regions_.begin(), regions_.end(), index,
-                                      [](int64_t i, const Region& region) { return i < region.first; });
-  const Region& region = *(after - 1);
+  const auto& region = regions_.of(index);
   const FileReader reader(files_[region.file]);
   auto bytes = reader.read(region.begin, region.end - region.begin);
-  if (kind_ == Kind::kFile)
-    return {std::move(bytes), reader.path(), region.begin, region.begin == 0, region.end == reader.size()};
+  if (kind_ == Kind::kFile) return {std::move(bytes), reader.path(), region.begin, region.starts, region.ends};
   Document document{.file = reader.path()};
   int64_t number = region.first;
   split(bytes, kind_, /*at_end=*/true, [&](size_t begin, size_t end) {

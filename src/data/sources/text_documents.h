@@ -7,6 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "document_regions.h"
+#include "mugato/core/files.h"
+
 namespace mugato::data {
 
 class TextDocuments {
@@ -19,7 +22,7 @@ class TextDocuments {
   // for what cannot be read, and for a document of more than 64 MiB.
   TextDocuments(std::vector<std::filesystem::path> files, Kind kind);
 
-  int64_t size() const { return size_; }
+  int64_t size() const { return regions_.size(); }
 
   struct Document {
     std::string text;
@@ -30,19 +33,12 @@ class TextDocuments {
   Document get(int64_t index) const;  // thread-safe
 
  private:
-  // Bytes [begin, end) of a file that hold whole documents.
-  struct Region {
-    int64_t first = 0;  // index of its first document
-    size_t file = 0;
-    int64_t begin = 0, end = 0;
-  };
-  void add_parts(size_t file, int64_t file_size);
-  void add_documents(size_t file, int64_t file_size);
+  void add_parts(const FileReader& file);
+  void add_documents(const FileReader& file);
 
   std::vector<std::filesystem::path> files_;
   Kind kind_;
-  std::vector<Region> regions_;
-  int64_t size_ = 0;
+  DocumentRegions regions_;  // of bytes
 };
 
 }  // namespace mugato::data

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "file_reader.h"
 #include "mugato/core/error.h"
+#include "mugato/core/files.h"
 
 namespace mugato::data {
 namespace {
@@ -93,31 +93,23 @@ TokenFile inspect_token_file(const std::filesystem::path& path, const std::strin
 }
 
 TokenDocuments::TokenDocuments(std::vector<TokenFile> files, int64_t end_of_text)
-    : files_(std::move(files)), end_of_text_(end_of_text) {
+    : files_(std::move(files)), end_of_text_(end_of_text), regions_(kRegion) {
   for (size_t i = 0; i < files_.size(); ++i) add_documents(i);
 }
 
 void TokenDocuments::add_documents(size_t file) {
   const FileReader reader(files_[file].path);
-  const size_t first_region = regions_.size();
   const int64_t count = files_[file].count;
-  const auto found = [&](int64_t begin, int64_t, bool starts, bool) {
-    if (regions_.size() == first_region || begin - regions_.back().begin >= kRegion)
-      regions_.push_back({size_, file, begin, count, starts});
-    ++size_;
-  };
+  regions_.begin_file(file, count);
+  const auto found = [&](int64_t begin, int64_t, bool starts, bool) { regions_.add(begin, starts); };
   Cutter cutter(end_of_text_, 0, /*starts=*/true);
   for (int64_t begin = 0; begin < count; begin += kChunk)
     cutter.feed(read_ids(reader, files_[file], begin, std::min(kChunk, count - begin)), found);
   cutter.close(/*ends=*/true, found);
-  for (size_t i = first_region; i + 1 < regions_.size(); ++i) regions_[i].end = regions_[i + 1].begin;
 }
 
 TokenDocuments::Document TokenDocuments::get(int64_t index) const {
-  TORCH_CHECK(index >= 0 && index < size_, "document ", index, " of ", size_);
-  const auto after = std::upper_bound(regions_.begin(), regions_.end(), index,
-                                      [](int64_t i, const Region& region) { return i < region.first; });
-  const Region& region = *(after - 1);
+  const auto& region = regions_.of(index);
   const auto& file = files_[region.file];
   const auto ids = read_ids(FileReader(file.path), file, region.begin, region.end - region.begin);
   Document document{.file = file.path.string()};
@@ -129,8 +121,7 @@ TokenDocuments::Document TokenDocuments::get(int64_t index) const {
   };
   Cutter cutter(end_of_text_, region.begin, region.starts);
   cutter.feed(ids, found);
-  const bool goes_on = after != regions_.end() && after->file == region.file && !after->starts;
-  cutter.close(!goes_on, found);
+  cutter.close(region.ends, found);
   TORCH_CHECK(number > index, "region of document ", index);
   return document;
 }

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "document_regions.h"
+
 namespace mugato::data {
 
 // What a file of ids is, by its first bytes.
@@ -31,7 +33,7 @@ class TokenDocuments {
   // Reads the files once, and keeps where every 2^15 ids of documents begin. An end_of_text of -1 ends nothing.
   TokenDocuments(std::vector<TokenFile> files, int64_t end_of_text);
 
-  int64_t size() const { return size_; }
+  int64_t size() const { return regions_.size(); }
   const std::vector<TokenFile>& files() const { return files_; }
 
   struct Document {
@@ -43,19 +45,11 @@ class TokenDocuments {
   Document get(int64_t index) const;  // thread-safe
 
  private:
-  // Ids [begin, end) of a file that hold whole documents, or parts of one.
-  struct Region {
-    int64_t first = 0;  // index of its first document
-    size_t file = 0;
-    int64_t begin = 0, end = 0;
-    bool starts = true;  // whether a document begins with it
-  };
   void add_documents(size_t file);
 
   std::vector<TokenFile> files_;
   int64_t end_of_text_;
-  std::vector<Region> regions_;
-  int64_t size_ = 0;
+  DocumentRegions regions_;  // of ids
 };
 
 }  // namespace mugato::data
