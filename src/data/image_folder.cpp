@@ -25,7 +25,7 @@ void check_image_name(const std::string& file, const std::string& name) {
 
 void check_images(const std::filesystem::path& folder, const TextNumbers& files) {
   std::vector<std::vector<size_t>> missing((files.size() + kChunk - 1) / kChunk);
-  parallel_for_each(missing.size(), [&](size_t chunk) {
+  parallel_for_each(missing.size(), most_threads(), [&](size_t chunk) {
     for (size_t i = chunk * kChunk; i < std::min(files.size(), (chunk + 1) * kChunk); ++i)
       if (std::error_code ignored; !std::filesystem::is_regular_file(folder / files[i], ignored)) missing[chunk].push_back(i);
   });

@@ -2,11 +2,11 @@
 
 #include <c10/util/ParallelGuard.h>
 
-#include <atomic>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "mugato/core/error.h"
+#include "parallel.h"
 
 namespace mugato::data {
 namespace {
@@ -23,31 +23,6 @@ std::vector<ReadingOrder> orders_of(const std::vector<std::shared_ptr<const Sour
   std::vector<ReadingOrder> orders;
   for (const auto& source : sources) orders.push_back(source->reading_order());
   return orders;
-}
-
-// Runs task(0) ... task(count - 1) on `workers` threads, this one among them; the first error is rethrown.
-template <class Task>
-void run_parallel(int64_t count, int64_t workers, const Task& task) {
-  std::atomic<int64_t> next{0};
-  std::mutex mutex;
-  std::exception_ptr error;
-  const auto work = [&] {
-    try {
-      for (int64_t i = next++; i < count; i = next++) task(i);
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      if (!error) error = std::current_exception();
-    }
-  };
-  std::vector<std::thread> threads;
-  for (int64_t w = 1; w < std::min(workers, count); ++w)
-    threads.emplace_back([&] {
-      const c10::ParallelGuard serial(true);
-      work();
-    });
-  work();
-  for (auto& thread : threads) thread.join();
-  if (error) std::rethrow_exception(error);
 }
 
 }  // namespace
@@ -192,10 +167,8 @@ void Loader::fill(int64_t lane, Position& position, Lane& state, Filled& filled)
 Loader::Made Loader::make(Position position, std::vector<Lane>& lanes) const {
   const auto num_domains = domain_names_.size();
   std::vector<Filled> filled(lanes.size(), {{}, std::vector<DomainCounts>(num_domains), std::vector<std::string>(num_domains)});
-  run_parallel(options_.rows, options_.workers, [&](int64_t lane) {
-    const auto i = static_cast<size_t>(lane);
-    fill(lane, position, lanes[i], filled[i]);
-  });
+  parallel_for_each(static_cast<size_t>(options_.rows), static_cast<size_t>(options_.workers),
+                    [&](size_t i) { fill(static_cast<int64_t>(i), position, lanes[i], filled[i]); });
   Made made{.step = lay_out(position.step, filled)};
   ++position.step;
   made.after = std::move(position);
@@ -207,17 +180,17 @@ GlobalStep Loader::lay_out(int64_t step, const std::vector<Filled>& lanes) const
   const auto num_domains = domain_names_.size();
   GlobalStep result;
   result.micro_batches.resize(static_cast<size_t>(num_micro));
-  run_parallel(num_micro, options_.workers, [&](int64_t m) {
-    const int64_t first = m * per_micro, size = std::min(per_micro, num_lanes - first);
+  parallel_for_each(static_cast<size_t>(num_micro), static_cast<size_t>(options_.workers), [&](size_t m) {
+    const int64_t first = static_cast<int64_t>(m) * per_micro, size = std::min(per_micro, num_lanes - first);
     std::vector<std::vector<Sample>> rows;
     std::vector<Random> randoms;
     for (int64_t lane = first; lane < first + size; ++lane) {
       rows.push_back(lanes[static_cast<size_t>(lane)].row);
       randoms.emplace_back(hash_key(options_.seed, 0x706f730a, step, lane));
     }
-    result.micro_batches[static_cast<size_t>(m)] =
-        sequencer_->lay_out(rows, options_.context, static_cast<int64_t>(num_domains), randoms);
-    if (options_.pin) result.micro_batches[static_cast<size_t>(m)] = result.micro_batches[static_cast<size_t>(m)].pinned();
+    auto& batch = result.micro_batches[m];
+    batch = sequencer_->lay_out(rows, options_.context, static_cast<int64_t>(num_domains), randoms);
+    if (options_.pin) batch = batch.pinned();
   });
   result.counts.resize(num_domains);
   result.problems.resize(num_domains);

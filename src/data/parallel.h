@@ -1,5 +1,7 @@
-// The same work on many files, where a file is worth a thread's while.
+// The same work on many things, each of which is worth a thread's while.
 #pragma once
+
+#include <c10/util/ParallelGuard.h>
 
 #include <algorithm>
 #include <atomic>
@@ -10,10 +12,13 @@
 
 namespace mugato::data {
 
-// Calls work(i) for every i below `count` on as many threads as the machine has cores, 16 at most. Rethrows what the lowest i
-// threw; those after it may be left out.
+// As many threads as the machine has cores, 16 at most.
+inline size_t most_threads() { return std::clamp<size_t>(std::thread::hardware_concurrency(), 1, 16); }
+
+// Calls work(i) for every i below `count` on at most so many threads, this one among them. Rethrows what the lowest i threw;
+// those after it may be left out. LibTorch's own threads are not used within.
 template <class Work>
-void parallel_for_each(size_t count, const Work& work) {
+void parallel_for_each(size_t count, size_t num_threads, const Work& work) {
   std::atomic<size_t> next{0};
   std::mutex mutex;
   size_t failed = count;
@@ -30,8 +35,14 @@ void parallel_for_each(size_t count, const Work& work) {
     }
   };
   {
-    std::vector<std::jthread> threads(std::min<size_t>({count, std::max(1U, std::thread::hardware_concurrency()), 16}));
-    for (auto& thread : threads) thread = std::jthread(run);
+    std::vector<std::jthread> threads;
+    for (size_t t = 1; t < std::min(count, num_threads); ++t)
+      threads.emplace_back([&] {
+        const c10::ParallelGuard serial(true);
+        run();
+      });
+    const c10::ParallelGuard serial(true);
+    run();
   }
   if (failure) std::rethrow_exception(failure);
 }

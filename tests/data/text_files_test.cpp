@@ -150,12 +150,12 @@ TEST(ImageFolder, MissingImagesAreCountedAndNamed) {
 
 TEST(Parallel, TheLowestFailureIsTheOneReported) {
   std::vector<int> done(1000);
-  parallel_for_each(done.size(), [&](size_t i) { done[i] = 1; });
+  parallel_for_each(done.size(), most_threads(), [&](size_t i) { done[i] = 1; });
   EXPECT_EQ(std::count(done.begin(), done.end(), 1), 1000);
-  parallel_for_each(0, [](size_t) { FAIL(); });
+  parallel_for_each(0, most_threads(), [](size_t) { FAIL(); });
   for (int trial = 0; trial < 20; ++trial)
     EXPECT_THAT(message_of([] {
-                  parallel_for_each(500, [](size_t i) {
+                  parallel_for_each(500, most_threads(), [](size_t i) {
                     if (i % 100 == 99) throw Error("shard " + std::to_string(i), "");
                   });
                 }),

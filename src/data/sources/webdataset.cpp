@@ -48,7 +48,7 @@ class WebDataset : public Source {
   explicit WebDataset(const DataEntry& entry) : place_(entry.reading.text) {
     schema_.fields = {{.name = "image", .modality = Modality::kImage}, {.name = "caption", .role = Role::kAnswer}};
     for (auto& path : list_files(entry.reading.path)) shards_.push_back({.path = std::move(path)});
-    parallel_for_each(shards_.size(), [&](size_t i) { scan(shards_[i]); });
+    parallel_for_each(shards_.size(), most_threads(), [&](size_t i) { scan(shards_[i]); });
     ReadingOrder runs;
     int64_t num_bytes = 0;
     for (const auto& shard : shards_) {
