@@ -87,9 +87,14 @@ const data::DataEntry& entry_of(const Parts& parts, const Registries& registries
 }  // namespace
 
 std::map<std::string, double> held_out_losses(const Parts& parts, const Registries& registries, int64_t documents) {
+  return held_out_losses(parts, parts.sources(registries, data::Split::kEvaluation), documents);
+}
+
+std::map<std::string, double> held_out_losses(const Parts& parts,
+                                              const std::vector<std::shared_ptr<const data::Source>>& sources,
+                                              int64_t documents) {
   std::map<std::string, double> metrics;
   double weighted_nll = 0.0, weighted_targets = 0.0;
-  const auto sources = parts.sources(registries, data::Split::kEvaluation);
   const auto weights = parts.weights();
   for (size_t i = 0; i < sources.size(); ++i) {
     const auto& entry = parts.config.data[i];

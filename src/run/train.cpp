@@ -129,6 +129,7 @@ TrainResult train(const RunConfig& config, const Registries& registries, bool re
   metrics.add(std::make_unique<TensorBoardSink>(run, resumed_at));
 
   NextTokenObjective objective(parts.agent);
+  std::vector<std::shared_ptr<const data::Source>> held_out;  // opened with the first evaluation
   std::vector<double> weights;
   for (const auto& entry : config.data) weights.push_back(entry.loss_weight);
   Trainer trainer(config.train, config.optim, static_cast<uint64_t>(config.seed), parts.device,
@@ -145,7 +146,8 @@ TrainResult train(const RunConfig& config, const Registries& registries, bool re
                        },
                    .evaluate =
                        [&](int64_t step) {
-                         auto result = held_out_losses(parts, registries, config.eval_documents);
+                         if (held_out.empty()) held_out = parts.sources(registries, data::Split::kEvaluation);
+                         auto result = held_out_losses(parts, held_out, config.eval_documents);
                          console.line(evaluation_line(step, result));
                          return result;
                        }});

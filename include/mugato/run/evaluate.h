@@ -14,6 +14,11 @@ namespace mugato::run {
 // of targets t_d of a document, sum_d weight_d loss_weight_d n_d / sum_d weight_d loss_weight_d t_d.
 std::map<std::string, double> held_out_losses(const Parts& parts, const Registries& registries, int64_t documents);
 
+// The same of evaluation sources that are open already, parallel to config.data: opening may read much.
+std::map<std::string, double> held_out_losses(const Parts& parts,
+                                              const std::vector<std::shared_ptr<const data::Source>>& sources,
+                                              int64_t documents);
+
 // Plays a world on evaluation seeds first, first + 1, ... as an entry of [[data]] was trained on it: the entry of this name, or
 // the first from the world of this name. Throws Error for a world that is unknown, and for one that the run never saw.
 struct WorldScores {
