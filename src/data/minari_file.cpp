@@ -1,9 +1,6 @@
 #include "minari_file.h"
 
 #if MUGATO_HDF5
-#include <cmath>
-#include <numeric>
-
 #include "mugato/core/error.h"
 
 namespace mugato::data {
@@ -79,10 +76,10 @@ class GroupWriter {
   }
 
   // True at the last of `count` timesteps, or nowhere.
-  void flags(const std::string& name, size_t count, bool last) const {
-    std::vector<int8_t> bytes(count, 0);
+  void flags(const std::string& name, int64_t count, bool last) const {
+    std::vector<int8_t> bytes(static_cast<size_t>(count), 0);
     bytes.back() = last;
-    dataset(name, bool_type().get(), {static_cast<int64_t>(count)}, bytes.data());
+    dataset(name, bool_type().get(), {count}, bytes.data());
   }
 
  private:
@@ -99,15 +96,12 @@ class GroupWriter {
   const std::filesystem::path& path_;
 };
 
-void write_statistics(const GroupWriter& group, const std::vector<double>& rewards) {
-  const double sum = std::accumulate(rewards.begin(), rewards.end(), 0.0), mean = sum / static_cast<double>(rewards.size());
-  double squares = 0;
-  for (const double reward : rewards) squares += (reward - mean) * (reward - mean);
-  group.attribute("rewards_sum", sum);
-  group.attribute("rewards_mean", mean);
-  group.attribute("rewards_std", std::sqrt(squares / static_cast<double>(rewards.size())));
-  group.attribute("rewards_max", *std::max_element(rewards.begin(), rewards.end()));
-  group.attribute("rewards_min", *std::min_element(rewards.begin(), rewards.end()));
+void write_statistics(const GroupWriter& group, const at::Tensor& rewards) {
+  group.attribute("rewards_sum", rewards.sum().item<double>());
+  group.attribute("rewards_mean", rewards.mean().item<double>());
+  group.attribute("rewards_std", rewards.std(/*unbiased=*/false).item<double>());
+  group.attribute("rewards_max", rewards.max().item<double>());
+  group.attribute("rewards_min", rewards.min().item<double>());
 }
 
 }  // namespace
@@ -129,15 +123,15 @@ void MinariFile::append(const MinariEpisode& episode) {
   const auto number = num_episodes_++;
   const auto group = GroupWriter(file_.get(), path_).group("episode_" + std::to_string(number));
   const GroupWriter writer(group.get(), path_);
-  const auto num_steps = static_cast<int64_t>(episode.rewards.size());
+  const int64_t num_steps = episode.rewards.size(0);
   writer.attribute("id", number);
   writer.attribute("seed", episode.seed);
   writer.attribute("total_steps", num_steps);
   write_statistics(writer, episode.rewards);
   for (const auto& leaf : episode.leaves) writer.leaf(leaf);
-  writer.dataset("rewards", H5T_NATIVE_DOUBLE, {num_steps}, episode.rewards.data());
-  writer.flags("terminations", episode.rewards.size(), !episode.is_truncated);
-  writer.flags("truncations", episode.rewards.size(), episode.is_truncated);
+  writer.leaf({.group = "rewards", .values = episode.rewards});
+  writer.flags("terminations", num_steps, !episode.is_truncated);
+  writer.flags("truncations", num_steps, episode.is_truncated);
   writer.group("infos");
 }
 

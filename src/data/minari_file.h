@@ -15,7 +15,7 @@ namespace mugato::data {
 struct MinariEpisode {
   int64_t seed = 0;
   std::vector<Leaf> leaves;
-  std::vector<double> rewards;
+  at::Tensor rewards;         // (N) double
   bool is_truncated = false;  // or else its last timestep terminates it
 };
 

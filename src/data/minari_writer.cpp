@@ -190,8 +190,7 @@ MinariTotals write_minari(env::Environment& world, const MinariRecording& record
     auto played = env::record(world, seed);
     observations.add(schema, played, &played.last, episode.leaves);
     actions.add(schema, played, nullptr, episode.leaves);
-    const auto rewards = played.episode.rewards.contiguous();
-    episode.rewards = {rewards.const_data_ptr<double>(), rewards.const_data_ptr<double>() + rewards.numel()};
+    episode.rewards = played.episode.rewards;
     episode.is_truncated = played.episode.num_steps >= world.max_steps() && !played.episode.success;
     file.append(episode);
     totals.num_steps += played.episode.num_steps;

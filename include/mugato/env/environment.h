@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "mugato/core/random.h"
 #include "mugato/core/registry.h"
@@ -68,7 +67,7 @@ class RandomPolicy {
 // world leaves out a field of its schema, or gives it another kind or shape than before.
 Episode demonstrate(Environment& environment, uint64_t seed);
 
-// The same, with what stands beside the timesteps.
+// The same, with what follows the last timestep.
 struct Recording {
   Episode episode;
   Observation last;  // what the last action led to

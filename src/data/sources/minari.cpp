@@ -81,8 +81,8 @@ class MinariSource : public Source {
     for (size_t i = 0; i < leaves.size(); ++i) {
       const bool stands_alone = i >= all_.size();
       Leaf leaf{stands_alone ? "" : leaves[i].top, stands_alone ? leaves[i].top : SpaceLeaf{.path = leaves[i].path}.name()};
-      if (!columns[i].values.defined() && !is_picture(leaves[i])) leaf.text = std::move(columns[i].strings);
-      else leaf.values = decoded(leaves[i], columns[i], columns[i].num_rows(), index);
+      if (!columns[i].numbers.defined() && !is_picture(leaves[i])) leaf.text = std::move(columns[i].strings);
+      else leaf.values = decoded(leaves[i], columns[i], columns[i].size(), index);
       episode.leaves.push_back(std::move(leaf));
     }
     return episode;
@@ -150,12 +150,12 @@ class MinariSource : public Source {
   static bool is_picture(const MinariLeaf& leaf) { return leaf.shape.size() == 2 || leaf.shape.size() == 3; }
 
   // The first `num_rows` rows of a field as mugato reads it.
-  FieldValues values_of(size_t index, const MinariColumn& column, int64_t episode) const {
+  FieldValues values_of(size_t index, const ColumnValues& column, int64_t episode) const {
     const auto& field = fields_[index];
     const auto& leaf = read_[index];
     const int64_t num_steps = storage_->num_steps(episode);
     if (field.spec.modality == Modality::kText) {
-      if (column.values.defined()) fail(leaf, episode, "is not text", "its space says that it is");
+      if (column.numbers.defined()) fail(leaf, episode, "is not text", "its space says that it is");
       return {{}, {column.strings.begin(), column.strings.begin() + num_steps}};
     }
     auto values = decoded(leaf, column, num_steps, episode);
@@ -173,20 +173,20 @@ class MinariSource : public Source {
 
   // The first `num_rows` rows: numbers as they are, JPEGs as pixels. Raw pixels are told from JPEGs by their axes; which of
   // them a version of Minari wrote does not follow from its number.
-  at::Tensor decoded(const MinariLeaf& leaf, const MinariColumn& column, int64_t num_rows, int64_t episode) const {
-    if (column.values.defined() && column.values.sizes().slice(1) == at::IntArrayRef(leaf.shape))
-      return column.values.narrow(0, 0, num_rows);
-    const bool may_be_jpegs = column.values.defined() ? column.values.dim() == 2 && column.values.scalar_type() == at::kByte
-                                                      : column.num_rows() > 0 && is_jpeg(column.strings.front());
+  at::Tensor decoded(const MinariLeaf& leaf, const ColumnValues& column, int64_t num_rows, int64_t episode) const {
+    if (column.numbers.defined() && column.numbers.sizes().slice(1) == at::IntArrayRef(leaf.shape))
+      return column.numbers.narrow(0, 0, num_rows);
+    const bool may_be_jpegs = column.numbers.defined() ? column.numbers.dim() == 2 && column.numbers.scalar_type() == at::kByte
+                                                       : column.size() > 0 && is_jpeg(column.strings.front());
     if (is_picture(leaf) && may_be_jpegs) return decoded_jpegs(leaf, column, num_rows, episode);
-    if (!column.values.defined()) fail(leaf, episode, "holds neither numbers nor JPEGs", "its space says that it does");
+    if (!column.numbers.defined()) fail(leaf, episode, "holds neither numbers nor JPEGs", "its space says that it does");
     std::string shape;
-    for (const int64_t size : column.values.sizes().slice(1)) shape += (shape.empty() ? "" : ",") + std::to_string(size);
+    for (const int64_t size : column.numbers.sizes().slice(1)) shape += (shape.empty() ? "" : ",") + std::to_string(size);
     fail(leaf, episode, "has values of shape (" + shape + ") at a timestep, not that of its space",
          "the space is in metadata.json");
   }
 
-  at::Tensor decoded_jpegs(const MinariLeaf& leaf, const MinariColumn& column, int64_t num_rows, int64_t episode) const {
+  at::Tensor decoded_jpegs(const MinariLeaf& leaf, const ColumnValues& column, int64_t num_rows, int64_t episode) const {
     if (leaf.shape[0] < 32 || leaf.shape[1] < 32)
       fail(leaf, episode, "holds ids as JPEGs, which do not keep them: the data are unusable",
            "Minari 0.5.3 wrote this; record the data set again with another version");
@@ -194,9 +194,9 @@ class MinariSource : public Source {
     sizes.insert(sizes.end(), leaf.shape.begin(), leaf.shape.end());
     auto pixels = at::empty(sizes, at::kByte);
     for (int64_t row = 0; row < num_rows; ++row) {
-      const auto bytes = column.values.defined()
-                             ? std::string_view(reinterpret_cast<const char*>(column.values[row].const_data_ptr<uint8_t>()),
-                                                static_cast<size_t>(column.values.size(1)))
+      const auto bytes = column.numbers.defined()
+                             ? std::string_view(reinterpret_cast<const char*>(column.numbers[row].const_data_ptr<uint8_t>()),
+                                                static_cast<size_t>(column.numbers.size(1)))
                              : std::string_view(column.strings[static_cast<size_t>(row)]);
       decode_jpeg(bytes, leaf.shape, pixels[row].data_ptr<uint8_t>(),
                   storage_->name(episode) + ": '" + leaf.name() + "' at timestep " + std::to_string(row));
@@ -204,8 +204,8 @@ class MinariSource : public Source {
     return pixels;
   }
 
-  at::Tensor rewards_of(const MinariColumn& column, int64_t episode) const {
-    return decoded(read_.back(), column, column.num_rows(), episode).to(at::kDouble);
+  at::Tensor rewards_of(const ColumnValues& column, int64_t episode) const {
+    return decoded(read_.back(), column, column.size(), episode).to(at::kDouble);
   }
 
   fs::path data_;

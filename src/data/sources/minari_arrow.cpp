@@ -20,7 +20,8 @@ std::unique_ptr<MinariStorage> open_minari_arrow(const std::filesystem::path& da
 #include <parquet/file_reader.h>
 
 #include <algorithm>
-#include <cstring>
+
+#include "arrow_values.h"
 
 namespace mugato::data {
 namespace {
@@ -32,7 +33,7 @@ constexpr const char* kHint = "was the file copied whole? copy it again";
 
 // The value of a result, or an Error in Arrow's words.
 template <class Value>
-Value value_of(arrow::Result<Value> result, const std::string& where) {
+Value unwrapped(arrow::Result<Value> result, const std::string& where) {
   if (result.ok()) return std::move(result).ValueUnsafe();
   const std::string why = result.status().message();
   throw Error(where + " cannot be read: " + why.substr(0, why.find('\n')), kHint);
@@ -41,15 +42,15 @@ Value value_of(arrow::Result<Value> result, const std::string& where) {
 using Table = std::shared_ptr<arrow::Table>;
 
 Table read_arrow(const std::string& path) {
-  const auto file = value_of(arrow::io::MemoryMappedFile::Open(path, arrow::io::FileMode::READ), path);
-  const auto reader = value_of(arrow::ipc::RecordBatchFileReader::Open(file), path);
-  return value_of(reader->ToTable(), path);
+  const auto file = unwrapped(arrow::io::MemoryMappedFile::Open(path, arrow::io::FileMode::READ), path);
+  const auto reader = unwrapped(arrow::ipc::RecordBatchFileReader::Open(file), path);
+  return unwrapped(reader->ToTable(), path);
 }
 
 // Of a Parquet file, only the columns that are asked for.
 Table read_parquet(const std::string& path, std::span<const MinariLeaf> leaves) {
-  const auto file = value_of(arrow::io::ReadableFile::Open(path), path);
-  const auto reader = value_of(parquet::arrow::OpenFile(file, arrow::default_memory_pool()), path);
+  const auto file = unwrapped(arrow::io::ReadableFile::Open(path), path);
+  const auto reader = unwrapped(parquet::arrow::OpenFile(file, arrow::default_memory_pool()), path);
   const auto* schema = reader->parquet_reader()->metadata()->schema();
   std::vector<int> columns;
   for (int i = 0; i < schema->num_columns(); ++i) {
@@ -57,130 +58,38 @@ Table read_parquet(const std::string& path, std::span<const MinariLeaf> leaves) 
     if (std::any_of(leaves.begin(), leaves.end(), [&](const MinariLeaf& leaf) { return leaf.top == top; }))
       columns.push_back(i);
   }
-  return value_of(reader->ReadTable(columns), path);
+  return unwrapped(reader->ReadTable(columns), path);
 }
 
-at::ScalarType scalar_of(const arrow::DataType& type, const std::string& where) {
-  switch (type.id()) {
-    case arrow::Type::UINT8:
-      return at::kByte;
-    case arrow::Type::INT8:
-      return at::kChar;
-    case arrow::Type::UINT16:
-      return at::kUInt16;
-    case arrow::Type::INT16:
-      return at::kShort;
-    case arrow::Type::UINT32:
-      return at::kUInt32;
-    case arrow::Type::INT32:
-      return at::kInt;
-    case arrow::Type::UINT64:
-      return at::kUInt64;
-    case arrow::Type::INT64:
-      return at::kLong;
-    case arrow::Type::HALF_FLOAT:
-      return at::kHalf;
-    case arrow::Type::FLOAT:
-      return at::kFloat;
-    case arrow::Type::DOUBLE:
-      return at::kDouble;
-    default:
-      throw Error(where + " has values of the type " + type.ToString(), "Minari writes numbers, booleans, text and JPEGs");
-  }
+void check(const arrow::Array& array, const std::string& where) {
+  const auto status = array.ValidateFull();
+  if (!status.ok()) throw Error(where + " is broken: " + status.message(), kHint);
+  if (array.null_count() > 0) throw Error(where + " has rows without a value", "Minari writes every value of every timestep");
 }
 
-// One leaf of the table's rows that count: from the struct columns down to numbers or strings.
-class ColumnReader {
- public:
-  explicit ColumnReader(std::string where) : where_(std::move(where)) {}
-
-  MinariColumn read(std::shared_ptr<arrow::Array> array, const MinariLeaf& leaf) const {
-    for (const auto& key : leaf.path) {
-      check(*array);
-      const auto* fields =
-          array->type_id() == arrow::Type::STRUCT ? static_cast<const arrow::StructArray*>(array.get()) : nullptr;
-      array = fields ? fields->GetFieldByName(key.name) : nullptr;
-      if (!array)
-        throw Error(where_ + ": there is no column '" + key.name + "' in it", "metadata.json's spaces say that there is");
-    }
-    check(*array);
-    switch (array->type_id()) {
-      case arrow::Type::STRING:
-      case arrow::Type::BINARY:
-        return strings(static_cast<const arrow::BinaryArray&>(*array));
-      case arrow::Type::LARGE_STRING:
-      case arrow::Type::LARGE_BINARY:
-        return strings(static_cast<const arrow::LargeBinaryArray&>(*array));
-      default:
-        return numbers(array, leaf.shape);
-    }
+// The rows that count of one leaf: from the struct columns down to numbers or strings.
+ColumnValues read_leaf(std::shared_ptr<arrow::Array> array, const MinariLeaf& leaf, const std::string& where) {
+  std::shared_ptr<arrow::Field> field = arrow::field(leaf.top, array->type());
+  for (const auto& key : leaf.path) {
+    check(*array, where);
+    const auto* fields = dynamic_cast<const arrow::StructArray*>(array.get());
+    array = fields ? fields->GetFieldByName(key.name) : nullptr;
+    if (!array)
+      throw Error(where + ": there is no column '" + key.name + "' in it", "metadata.json's spaces say that there is");
+    field = arrow::field(key.name, array->type());
   }
-
- private:
-  void check(const arrow::Array& array) const {
-    const auto status = array.ValidateFull();
-    if (!status.ok()) throw Error(where_ + " is broken: " + status.message(), kHint);
-    if (array.null_count() > 0)
-      throw Error(where_ + " has rows without a value", "Minari writes every value of every timestep");
-  }
-
-  template <class Strings>
-  static MinariColumn strings(const Strings& array) {
-    MinariColumn column;
-    for (int64_t i = 0; i < array.length(); ++i) column.strings.emplace_back(array.GetView(i));
-    return column;
-  }
-
+  check(*array, where);
+  const auto kind = column_of(*field).kind;
+  if (kind == ParquetColumn::Kind::kOther || kind == ParquetColumn::Kind::kImage)
+    throw Error(where + " has values of the type " + array->type()->ToString(), "Minari writes numbers, text and JPEGs");
+  auto column = values_of(*array, 0, array->length(), where);
+  if (!column.numbers.defined() || column.numbers.dim() != 2) return column;
   // Lists are flat: they get the space's shape where it fits.
-  MinariColumn numbers(std::shared_ptr<arrow::Array> array, const std::vector<int64_t>& shape) const {
-    const int64_t rows = array->length();
-    int64_t row_size = 1;
-    std::vector<int64_t> sizes{rows};
-    while (array->type_id() == arrow::Type::FIXED_SIZE_LIST || array->type_id() == arrow::Type::LIST) {
-      const int64_t length = list_length(*array);
-      sizes.push_back(length);
-      row_size *= length;
-      array = array->type_id() == arrow::Type::LIST
-                  ? value_of(static_cast<const arrow::ListArray&>(*array).Flatten(), where_)
-                  : value_of(static_cast<const arrow::FixedSizeListArray&>(*array).Flatten(), where_);
-      check(*array);
-    }
-    int64_t expected = 1;
-    for (const int64_t size : shape) expected *= size;
-    if (expected == row_size && sizes.size() > 1) {
-      sizes.assign(1, rows);
-      sizes.insert(sizes.end(), shape.begin(), shape.end());
-    }
-    return {flat(*array).reshape(sizes), {}};
-  }
-
-  int64_t list_length(const arrow::Array& array) const {
-    if (array.type_id() == arrow::Type::FIXED_SIZE_LIST)
-      return static_cast<const arrow::FixedSizeListArray&>(array).list_type()->list_size();
-    const auto& lists = static_cast<const arrow::ListArray&>(array);
-    const int64_t length = lists.length() > 0 ? lists.value_length(0) : 0;
-    for (int64_t i = 0; i < lists.length(); ++i)
-      if (lists.value_length(i) != length) throw Error(where_ + " has rows of several lengths", "a space has one shape");
-    return length;
-  }
-
-  at::Tensor flat(const arrow::Array& array) const {
-    if (array.type_id() == arrow::Type::BOOL) {
-      auto values = at::empty({array.length()}, at::kBool);
-      const auto& bits = static_cast<const arrow::BooleanArray&>(array);
-      for (int64_t i = 0; i < array.length(); ++i) values.data_ptr<bool>()[i] = bits.Value(i);
-      return values;
-    }
-    auto values = at::empty({array.length()}, scalar_of(*array.type(), where_));
-    const auto size = values.element_size();
-    if (values.numel() > 0)
-      std::memcpy(values.data_ptr(), array.data()->buffers[1]->data() + array.offset() * static_cast<int64_t>(size),
-                  values.nbytes());
-    return values;
-  }
-
-  std::string where_;
-};
+  std::vector<int64_t> sizes{array->length()};
+  sizes.insert(sizes.end(), leaf.shape.begin(), leaf.shape.end());
+  if (c10::multiply_integers(sizes) == column.numbers.numel()) column.numbers = column.numbers.view(sizes);
+  return column;
+}
 
 class ArrowStorage : public MinariStorage {
  public:
@@ -205,7 +114,7 @@ class ArrowStorage : public MinariStorage {
     return parse_python_json(read_file(path), path.string());
   }
 
-  std::vector<MinariColumn> read(int64_t episode, std::span<const MinariLeaf> leaves) const override {
+  std::vector<ColumnValues> read(int64_t episode, std::span<const MinariLeaf> leaves) const override {
     const std::string path = file(episode);
     const auto table = format_ == "parquet" ? read_parquet(path, leaves) : read_arrow(path);
     const int64_t steps = num_steps(episode);
@@ -213,14 +122,14 @@ class ArrowStorage : public MinariStorage {
       throw Error(path + " has " + std::to_string(table->num_rows()) + " rows, not " + std::to_string(steps + 1) +
                       ": the total_steps of its metadata.json is " + std::to_string(steps),
                   "the rows are the timesteps and one more; was the writer interrupted?");
-    std::vector<MinariColumn> columns;
+    std::vector<ColumnValues> columns;
     for (const auto& leaf : leaves) {
       const std::string where = path + ": '" + leaf.name() + "'";
       const auto chunks = table->GetColumnByName(leaf.top);
       if (!chunks)
         throw Error(path + " has no column '" + leaf.top + "'", "Minari writes it; was the file made by another program?");
-      const auto whole = chunks->num_chunks() == 1 ? chunks->chunk(0) : value_of(arrow::Concatenate(chunks->chunks()), where);
-      columns.push_back(ColumnReader(where).read(whole->Slice(0, steps + (leaf.has_last_row() ? 1 : 0)), leaf));
+      const auto whole = chunks->num_chunks() == 1 ? chunks->chunk(0) : unwrapped(arrow::Concatenate(chunks->chunks()), where);
+      columns.push_back(read_leaf(whole->Slice(0, steps + (leaf.has_last_row() ? 1 : 0)), leaf, where));
     }
     return columns;
   }

@@ -98,7 +98,7 @@ class DatasetReader {
 
   int64_t num_rows() const { return static_cast<int64_t>(std::min<hsize_t>(shape_[0], INT64_MAX)); }
 
-  MinariColumn read() const {
+  ColumnValues read() const {
     check_size();
     if (H5Tget_class(type_.get()) == H5T_STRING) return H5Tis_variable_str(type_.get()) > 0 ? texts() : fixed_texts();
     if (H5Tget_class(type_.get()) == H5T_VLEN) return byte_rows();
@@ -120,7 +120,7 @@ class DatasetReader {
     }
   }
 
-  MinariColumn numbers() const {
+  ColumnValues numbers() const {
     const auto memory = memory_type_of(type_.get());
     if (!memory) fail("has values of a type that is neither a number nor text", "was the file written by Minari?");
     auto values = at::empty(std::vector<int64_t>(shape_.begin(), shape_.end()), memory->scalar);
@@ -128,25 +128,25 @@ class DatasetReader {
     return {hdf5::is_bool(type_.get()) ? values.ne(0) : values, {}};
   }
 
-  MinariColumn texts() const {
+  ColumnValues texts() const {
     const Handle memory(H5Tcopy(H5T_C_S1), H5Tclose);
     H5Tset_size(memory.get(), H5T_VARIABLE);
     H5Tset_cset(memory.get(), H5Tget_cset(type_.get()));
     return variable_rows<char*>(memory.get(), [](const char* text) { return std::string(text ? text : ""); });
   }
 
-  MinariColumn fixed_texts() const {
+  ColumnValues fixed_texts() const {
     const size_t size = H5Tget_size(type_.get());
     check_one_axis();
     std::string bytes(size * shape_[0], '\0');
     read_into(type_.get(), H5P_DEFAULT, bytes.data());
-    MinariColumn column;
+    ColumnValues column;
     for (size_t at = 0; at < bytes.size(); at += size)
       column.strings.push_back(bytes.substr(at, std::min(size, bytes.find('\0', at) - at)));
     return column;
   }
 
-  MinariColumn byte_rows() const {
+  ColumnValues byte_rows() const {
     const Handle base(H5Tget_super(type_.get()), H5Tclose);
     if (H5Tget_class(base.get()) != H5T_INTEGER || H5Tget_size(base.get()) != 1)
       fail("has rows of different lengths that are not bytes", "JPEGs are rows of uint8");
@@ -155,7 +155,7 @@ class DatasetReader {
   }
 
   template <class Row, class StringOf>
-  MinariColumn variable_rows(hid_t memory, const StringOf& string_of) const {
+  ColumnValues variable_rows(hid_t memory, const StringOf& string_of) const {
     check_one_axis();
     Allowance allowance{most_bytes_};
     const Handle transfer(H5Pcreate(H5P_DATASET_XFER), H5Pclose);
@@ -163,7 +163,7 @@ class DatasetReader {
     std::vector<Row> rows(shape_[0], Row{});
     const herr_t status = H5Dread(dataset_.get(), memory, H5S_ALL, H5S_ALL, transfer.get(), rows.data());
     const std::string why = status < 0 ? hdf5::reason() : "";
-    MinariColumn column;
+    ColumnValues column;
     if (status >= 0)
       for (const auto& row : rows) column.strings.push_back(string_of(row));
     H5Dvlen_reclaim(memory, space_.get(), transfer.get(), rows.data());
@@ -230,10 +230,10 @@ class Hdf5Storage : public MinariStorage {
     return hdf5::attributes_of(group.get(), name(episode));
   }
 
-  std::vector<MinariColumn> read(int64_t episode, std::span<const MinariLeaf> leaves) const override {
+  std::vector<ColumnValues> read(int64_t episode, std::span<const MinariLeaf> leaves) const override {
     const hdf5::Lock lock;
     const auto group = open_episode(episode);
-    std::vector<MinariColumn> columns;
+    std::vector<ColumnValues> columns;
     for (const auto& leaf : leaves) {
       std::string path = leaf.top;
       for (const auto& key : leaf.path) path += (key.of_tuple ? "/_index_" : "/") + key.name;

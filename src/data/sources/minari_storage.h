@@ -10,17 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "column_values.h"
 #include "minari_spaces.h"
 
 namespace mugato::data {
-
-// One leaf over an episode, undecoded.
-struct MinariColumn {
-  at::Tensor values;                 // (rows, ...) in the file's type; undefined for strings
-  std::vector<std::string> strings;  // text, or one JPEG a row
-
-  int64_t num_rows() const { return values.defined() ? values.size(0) : static_cast<int64_t>(strings.size()); }
-};
 
 struct MinariLeaf {
   std::string top;  // "observations", "actions", "rewards", ...
@@ -42,9 +35,10 @@ class MinariStorage {
   // What the file says about the episode: a JSON object.
   virtual nlohmann::json attributes(int64_t episode) const = 0;
 
-  // The leaves of an episode: N rows each, N + 1 of observations. Thread-safe. Throws Error that names file, episode and leaf
-  // for one that is missing, of another length or broken.
-  virtual std::vector<MinariColumn> read(int64_t episode, std::span<const MinariLeaf> leaves) const = 0;
+  // The leaves of an episode, undecoded, (rows, ...) in the file's type or a string a row, text or a JPEG: N rows each, N + 1
+  // of observations. Thread-safe. Throws Error that names file, episode and leaf for one that is missing, of another length or
+  // broken.
+  virtual std::vector<ColumnValues> read(int64_t episode, std::span<const MinariLeaf> leaves) const = 0;
 };
 
 // `data` is the folder with main_data.hdf5, or with a folder for every episode and files of the extension `format`. Throws

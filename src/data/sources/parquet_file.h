@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "column_values.h"
 #include "mugato/data/run_cache.h"
 #include "mugato/data/source.h"
 #include "storage.h"
@@ -31,13 +32,6 @@ struct ParquetColumn {
   std::string type;                    // as Arrow calls it
 };
 const char* name_of(ParquetColumn::Kind kind);
-
-// Some values of one column, all of one shape.
-struct ColumnValues {
-  at::Tensor numbers;                // (n, shape...), of the column's own type
-  std::vector<std::string> strings;  // of all other kinds: n texts or byte strings
-  int64_t size() const { return numbers.defined() ? numbers.size(0) : static_cast<int64_t>(strings.size()); }
-};
 
 // Rows one after the other. Throws Error that names file, column and row for a value that is missing, lists of one row that
 // differ in length, and what cannot be decoded.
