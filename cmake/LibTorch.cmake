@@ -32,8 +32,9 @@ add_library(mugato_torch INTERFACE)
 # libtorch exports its own std::filesystem functions; libstdc++ has to come first on the link line, or they replace it.
 target_link_options(mugato_torch INTERFACE "LINKER:--push-state,--no-as-needed" -lstdc++ "LINKER:--pop-state")
 
-# With it at::parallel_for runs on LibTorch's threads; without, it is a plain loop.
-target_compile_options(mugato_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
+# With it at::parallel_for runs on LibTorch's threads; without, it is a plain loop. So it is with Clang, whose OpenMP would come
+# beside LibTorch's as a second pool of threads.
+target_compile_options(mugato_torch INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fopenmp>)
 
 function(mugato_torch_from_wheels)
   get_filename_component(site ${MUGATO_TORCH_SITE} ABSOLUTE BASE_DIR ${CMAKE_SOURCE_DIR})
@@ -76,7 +77,7 @@ if(MUGATO_TORCH_SITE)
   mugato_torch_from_wheels()
 else()
   target_link_libraries(mugato_torch INTERFACE ${TORCH_LIBRARIES})
-  target_link_options(mugato_torch INTERFACE -fopenmp)
+  target_link_options(mugato_torch INTERFACE $<$<CXX_COMPILER_ID:GNU>:-fopenmp>)
   target_compile_options(mugato_torch INTERFACE ${TORCH_CXX_FLAGS})
   if(TARGET torch_cuda)
     set(MUGATO_TORCH_CUDA ON)

@@ -84,7 +84,7 @@ std::string trim(std::string_view text) {
 // `node` becomes the value at the end of the path of single-entry tables that the key `path` parsed to.
 void replace_leaf(TomlNode& path, TomlNode node) {
   if (auto* table = std::get_if<TomlNode::Table>(&path.value)) {
-    replace_leaf(table->front().second, std::move(node));
+    replace_leaf(table->front().node, std::move(node));
   } else {
     path = std::move(node);
   }
@@ -106,11 +106,11 @@ void KeyTable::set(const std::string& assignment) {
   if (!is_pair)
     throw Error("--set " + assignment + ": this is not an assignment", "write --set key=value, such as --set train.steps=500");
   const std::string text = trim(std::string_view(assignment).substr(equals + 1));
-  TomlNode value = parse("v", toml_string(text)).front().second;  // a bare word; refuses what is not UTF-8
+  TomlNode value = parse("v", toml_string(text)).front().node;  // a bare word; refuses what is not UTF-8
   try {
     const TomlNode::Table parsed = parse("v", text);
     // More than one entry: a line break in a bare word.
-    if (parsed.size() == 1) value = parsed.front().second;
+    if (parsed.size() == 1) value = parsed.front().node;
   } catch (const Error&) {
     // Not a value of TOML: the bare word stands.
   }

@@ -21,9 +21,9 @@ TomlNode::Table convert_table(const toml::table& table) {
   for (const auto& [key, child] : table) {
     TomlNode entry = convert(child);
     entry.line = static_cast<int64_t>(key.source().begin.line);
-    entries.emplace_back(std::string(key.str()), std::move(entry));
+    entries.push_back({std::string(key.str()), std::move(entry)});
   }
-  std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.second.line < b.second.line; });
+  std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.node.line < b.node.line; });
   return entries;
 }
 

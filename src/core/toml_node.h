@@ -4,16 +4,17 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
 namespace mugato {
 
+struct TomlEntry;
+
 struct TomlNode {
   struct Other {};  // dates and times, which no key takes
   using Array = std::vector<TomlNode>;
-  using Table = std::vector<std::pair<std::string, TomlNode>>;  // in the order of the file
+  using Table = std::vector<TomlEntry>;  // in the order of the file
 
   std::variant<Other, bool, int64_t, double, std::string, Array, Table> value;
   int64_t line = 0;  // of a table's entry: where its key stands
@@ -21,6 +22,11 @@ struct TomlNode {
 
   const Table* table() const { return std::get_if<Table>(&value); }
   const Array* array() const { return std::get_if<Array>(&value); }
+};
+
+struct TomlEntry {
+  std::string key;
+  TomlNode node;
 };
 
 // Throws Error "file:line: ...".

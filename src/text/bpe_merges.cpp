@@ -39,7 +39,8 @@ const BpeMerges::Slot* BpeMerges::find(int32_t left, int32_t right) const {
 }
 
 void BpeMerges::apply(std::vector<int32_t>& word, size_t begin, Scratch& scratch) const {
-  auto& [tokens, heap] = scratch;
+  auto& tokens = scratch.tokens;
+  auto& heap = scratch.heap;
   const auto size = static_cast<int32_t>(word.size() - begin);
   const auto at = [&](int32_t place) -> Scratch::Token& { return tokens[static_cast<size_t>(place)]; };
   tokens.clear();
