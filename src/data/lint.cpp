@@ -5,6 +5,7 @@
 
 #include "mugato/core/error.h"
 #include "mugato/core/random.h"
+#include "mugato/token/continuous.h"
 
 namespace mugato::data {
 namespace {
@@ -94,16 +95,9 @@ class Linter {
       count("out_of_range", field, values, (values < 0).logical_or(values >= limits), id);
     }
     if (field.modality == Modality::kContinuous && field.role == Role::kAction && !field.mu_law)
-      count("beyond_space", field, values, (values < limits(field.low, field)).logical_or(values > limits(field.high, field)),
-            id);
+      count("beyond_space", field, values, ContinuousCodec{.low = field.low, .high = field.high}.outside(values), id);
     if (field.modality == Modality::kContinuous || (field.modality == Modality::kDiscrete && !field.cells))
       widen(values, range);
-  }
-
-  // One limit for all values of a timestep, or one for each, in the shape of a timestep.
-  static at::Tensor limits(const std::vector<double>& of_field, const FieldSpec& field) {
-    const auto tensor = at::tensor(of_field, at::kDouble);
-    return of_field.size() == 1 ? tensor : tensor.view(field.shape);
   }
 
   static void widen(const at::Tensor& values, Range& range) {

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "mugato/token/continuous.h"
+
 namespace mugato::data {
 namespace {
 
@@ -13,17 +15,14 @@ void add_continuous(const FieldSpec& field, const at::Tensor& values, FieldStats
   const auto num_dimensions = static_cast<size_t>(rows.size(1));
   stats.dimensions.resize(num_dimensions);
   stats.clipped.resize(num_dimensions);  // counts until the end
-  const auto limits = [&](const std::vector<double>& of_field, double of_mu_law) {
-    return field.mu_law           ? std::vector<double>(num_dimensions, of_mu_law)
-           : of_field.size() == 1 ? std::vector<double>(num_dimensions, of_field[0])
-                                  : of_field;
-  };
-  const auto low = limits(field.low, -kMuLawM), high = limits(field.high, kMuLawM);
+  const ContinuousCodec codec{.mu_law = field.mu_law, .low = field.low, .high = field.high};
+  const auto outside = codec.outside(values);
+  const bool* is_clipped = outside.const_data_ptr<bool>();
   const double* value = rows.const_data_ptr<double>();
   for (int64_t e = 0; e < rows.size(0); ++e)
-    for (size_t d = 0; d < num_dimensions; ++d, ++value) {
+    for (size_t d = 0; d < num_dimensions; ++d, ++value, ++is_clipped) {
       if (std::isfinite(*value)) stats.dimensions[d].add(*value);
-      if (*value < low[d] || *value > high[d]) stats.clipped[d] += 1.0;
+      if (*is_clipped) stats.clipped[d] += 1.0;
     }
 }
 

@@ -57,12 +57,29 @@ size_t entry_of(const ContinuousCodec& codec, int64_t k) {
 }
 
 template <class T>
-void encode_values(const at::Tensor& values, const ContinuousCodec& codec, const std::string& field, int64_t* out,
-                   int64_t* num_clipped) {
+std::vector<UnitMap<T>> unit_maps(const ContinuousCodec& codec) {
   std::vector<UnitMap<T>> maps;
   for (size_t k = 0; k < codec.low.size(); ++k) maps.emplace_back(codec, k);
-  const T* in = values.const_data_ptr<T>();
-  const int64_t count = values.numel();
+  return maps;
+}
+
+// Calls work(values) with the values as float or as double, whichever they arrive in.
+template <class Work>
+void with_values(const at::Tensor& values, const Work& work) {
+  if (values.scalar_type() == at::kFloat) {
+    const auto contiguous = values.contiguous();
+    work(contiguous.const_data_ptr<float>());
+  } else {
+    const auto contiguous = values.to(at::kDouble).contiguous();
+    work(contiguous.const_data_ptr<double>());
+  }
+}
+
+template <class T>
+void encode_values(const T* in, at::IntArrayRef shape, const ContinuousCodec& codec, const std::string& field, int64_t* out,
+                   int64_t* num_clipped) {
+  const auto maps = unit_maps<T>(codec);
+  const int64_t count = c10::multiply_integers(shape);
   int64_t clipped = 0;
   size_t k = 0;
   for (int64_t i = 0; i < count; ++i, k = k + 1 < maps.size() ? k + 1 : 0) {
@@ -71,7 +88,7 @@ void encode_values(const at::Tensor& values, const ContinuousCodec& codec, const
                       (std::isnan(in[i]) ? "NaN"
                        : in[i] > 0       ? "inf"
                                          : "-inf") +
-                      " at " + index_text(i, values.sizes()) + " is not finite",
+                      " at " + index_text(i, shape) + " is not finite",
                   "correct the data or leave the episode out");
     clipped += static_cast<int64_t>(maps[k].is_outside(in[i]));
     out[i] = maps[k].bin(static_cast<double>(in[i]));
@@ -123,9 +140,19 @@ at::Tensor ContinuousCodec::encode(const at::Tensor& values, const std::string& 
   TORCH_CHECK(values.numel() % num_ranges == 0, "field '", field, "': ", values.numel(), " values of ", num_ranges, " ranges");
   at::Tensor bins = at::empty(values.sizes(), at::kLong);
   int64_t* out = bins.mutable_data_ptr<int64_t>();
-  if (values.scalar_type() == at::kFloat) encode_values<float>(values.contiguous(), *this, field, out, num_clipped);
-  else encode_values<double>(values.to(at::kDouble).contiguous(), *this, field, out, num_clipped);
+  with_values(values, [&](const auto* in) { encode_values(in, values.sizes(), *this, field, out, num_clipped); });
   return bins;
+}
+
+at::Tensor ContinuousCodec::outside(const at::Tensor& values) const {
+  check_codec(*this);
+  at::Tensor mask = at::empty(values.sizes(), at::kBool);
+  bool* out = mask.mutable_data_ptr<bool>();
+  with_values(values, [&]<class T>(const T* in) {
+    const auto maps = unit_maps<T>(*this);
+    for (int64_t i = 0; i < mask.numel(); ++i) out[i] = maps[static_cast<size_t>(i) % maps.size()].is_outside(in[i]);
+  });
+  return mask;
 }
 
 at::Tensor ContinuousCodec::decode(const at::Tensor& bins) const {

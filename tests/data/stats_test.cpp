@@ -23,7 +23,7 @@ class PlantedSource : public Source {
     schema_.fields = {
         {.name = "mission", .modality = Modality::kText},
         {.name = "speed", .modality = Modality::kContinuous, .shape = {3}, .low = {-2}, .high = {2}},
-        {.name = "force", .modality = Modality::kContinuous, .role = Role::kAction, .shape = {2}, .low = {-1}, .high = {1}},
+        {.name = "force", .modality = Modality::kContinuous, .role = Role::kAction, .shape = {2}, .low = {-0.4}, .high = {0.4}},
         {.name = "move", .modality = Modality::kDiscrete, .role = Role::kAction, .num_values = {5}},
     };
   }
@@ -40,7 +40,8 @@ class PlantedSource : public Source {
       for (int64_t i = 0; i < count; ++i) values[i] = random.uniform(-3.0, 3.0);
       return values;
     };
-    auto speed = uniform(3 * steps).view({steps, 3}), force = uniform(2 * steps).view({steps, 2}) / 3;
+    auto speed = uniform(3 * steps).view({steps, 3}), force = uniform(2 * steps).view({steps, 2}) * (0.4 / 3.0);
+    force[0][0] = 0.4F;  // above the double 0.4, and not beyond the space
     auto moves = at::empty({steps}, at::kLong);
     for (int64_t e = 0; e < steps; ++e) moves[e] = random.below(5);
     if (constant) speed.select(1, 1).fill_(0.25);
@@ -92,6 +93,7 @@ TEST(Stats, AreThePlainSums) {
   EXPECT_NEAR(stats.fields[1].dimensions[0].mean(), expected.mean().item<double>(), 1e-12);
   EXPECT_NEAR(stats.fields[1].dimensions[0].std(), expected.std(/*unbiased=*/false).item<double>(), 1e-12);
   for (size_t d = 0; d < 3; ++d) EXPECT_DOUBLE_EQ(stats.fields[1].clipped[d], clipped[d] / static_cast<double>(steps));
+  EXPECT_EQ(stats.fields[2].clipped, (std::vector<double>{0, 0}));
   for (size_t v = 0; v < 5; ++v) EXPECT_EQ(static_cast<double>(stats.fields[3].num_per_value[v]), moves[v]);
 }
 

@@ -257,6 +257,8 @@ TEST(ContinuousTensor, AFloatOnTheLimitIsNotClipped) {
     const float value = static_cast<float>(limit);
     linear_codec(-limit, limit).encode(at::tensor({value, -value}), "a", &num_clipped);
     EXPECT_EQ(num_clipped, 0) << limit;
+    EXPECT_FALSE(linear_codec(-limit, limit).outside(at::tensor({value, -value})).any().item<bool>()) << limit;
+    EXPECT_TRUE(linear_codec(-limit, limit).outside(at::tensor({2 * value, -2 * value})).all().item<bool>()) << limit;
   }
 }
 
@@ -301,6 +303,7 @@ TEST(ContinuousTensor, EveryValueOfATimestepMayHaveARangeOfItsOwn) {
         ASSERT_NEAR(decoded[e][k].item<double>(), std::clamp(value, low, high), (high - low) / 2048 + 1e-5);
       }
     EXPECT_EQ(num_clipped, clipped);
+    EXPECT_EQ(codec.outside(values).sum().item<int64_t>(), clipped);
   }
   ContinuousCodec two;
   two.low = {0.0, 1.0};

@@ -30,6 +30,9 @@ struct ContinuousCodec {
   // names `field` and the flat index when a value is NaN or infinite. *num_clipped, when given, grows by the number of values
   // outside of the range.
   at::Tensor encode(const at::Tensor& values, const std::string& field, int64_t* num_clipped = nullptr) const;
+  // Which values of such a tensor lie outside of the range and are clipped, as bool of the same shape. Limits are compared in
+  // float32 with float32 values: a float 0.4 is not beyond a limit of 0.4.
+  at::Tensor outside(const at::Tensor& values) const;
   at::Tensor decode(const at::Tensor& bins) const;  // float32; TORCH_CHECK when a bin is out of range
 };
 
