@@ -6,6 +6,7 @@
 #include <cmath>
 #include <opencv2/core.hpp>
 #include <string>
+#include <vector>
 
 #include "mugato/env/color.h"
 
@@ -29,5 +30,8 @@ inline cv::Point fine(double x, double y) {
 
 // Text with its baseline's left end at (x, y), made smaller where it would reach the right margin.
 void write(Painting& painting, const std::string& text, int x, int y, double scale, Rgb color);
+
+// The words of a text in lines of at most so many letters; a longer word is cut.
+std::vector<std::string> wrap(const std::string& text, size_t line_length);
 
 }  // namespace mugato::env

@@ -2,6 +2,7 @@
 
 import json
 import re
+import struct
 import unittest
 
 import harness
@@ -33,6 +34,20 @@ class Looking(harness.ProgramTest):
         self.assertEqual((code, err), (0, ""))
         self.assertRegex(out.splitlines()[-1], r" end ")
         self.expect_error(["data", "inspect", self.config, "--source", "story"], "story", "did you mean 'stories'?")
+
+    def test_data_inspect_draws_the_sample(self):
+        picture = self.folder / "sample.png"
+        for source in ["four_rooms", "stories"]:
+            code, out, err = harness.run("data", "inspect", self.config, "--source", source, "--png", picture)
+            self.assertEqual((code, err), (0, ""))
+            self.assertEqual(out.splitlines()[-1], f"wrote {picture}")
+            header = picture.read_bytes()[:24]
+            self.assertEqual(header[:8], b"\x89PNG\r\n\x1a\n")
+            width, height = struct.unpack(">II", header[16:])
+            self.assertGreaterEqual(width, 260)
+            self.assertGreater(height, 60)
+            picture.unlink()
+        self.expect_error(["data", "inspect", self.config, "--png", self.folder / "nowhere" / "sample.png"], "nowhere/sample.png", "")
 
     def test_tour_prints_the_shapes_of_every_arrow(self):
         code, out, err = harness.run("tour")

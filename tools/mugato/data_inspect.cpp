@@ -2,13 +2,14 @@
 
 #include "commands.h"
 #include "load.h"
+#include "mugato/env/pictures.h"
 #include "mugato/run/inspect.h"
 
 namespace mugato::program {
 namespace {
 
 struct InspectArguments {
-  std::string config, source;
+  std::string config, source, png;
   int64_t index = 0;
   std::vector<std::string> assignments;
 };
@@ -36,6 +37,7 @@ void inspect(const InspectArguments& arguments) {
   const auto parts = load_config_or_run(arguments.config, registries, arguments.assignments);
   const std::string source = arguments.source.empty() ? parts.config.data.front().domain() : arguments.source;
   const auto inspected = run::inspect_sample(parts, registries, source, arguments.index);
+  if (!arguments.png.empty()) env::write_png(arguments.png, run::draw(inspected.sample, *parts.tokenizer));
   std::printf("%s: window of %lld of %lld timesteps, %lld tokens, %lld targets\n\n", inspected.episode.id.c_str(),
               static_cast<long long>(inspected.sample.timesteps.num_steps), static_cast<long long>(inspected.episode.num_steps),
               static_cast<long long>(inspected.batch.layout.num_tokens()),
@@ -44,6 +46,7 @@ void inspect(const InspectArguments& arguments) {
   std::printf("%5s %4s %4s %5s %6s %-12s %-11s %-14s  %-22s %-9s %5s  %s\n", "slot", "doc", "pos", "step", "local", "field",
               "modality", "id", "value", patch_header(patch_position), "mask", "target");
   for (const auto& row : run::token_table(inspected.batch, *inspected.schema, *parts.tokenizer, patch_position)) print(row);
+  if (!arguments.png.empty()) std::printf("\nwrote %s\n", arguments.png.c_str());
 }
 
 }  // namespace
@@ -57,6 +60,8 @@ void add_data_inspect(CLI::App& data) {
   command->add_option("--index", arguments->index, "which training episode")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  command->add_option("--png", arguments->png, "also draw it: image patches, and every value decoded back from its tokens")
+      ->type_name("FILE");
   command->add_option("--set", arguments->assignments, "change a key of the configuration; of a run, run.device")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);

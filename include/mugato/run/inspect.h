@@ -35,4 +35,8 @@ struct InspectedSample {
 };
 InspectedSample inspect_sample(const Parts& parts, const Registries& registries, const std::string& entry, int64_t index);
 
+// The sample as the model gets it, for people, uint8 (H,W,3): a panel for each timestep, images put together again from their
+// patches with lines between these, all other fields decoded from their ids. Letters beyond ASCII are drawn as '?'.
+at::Tensor draw(const Sample& sample, const Tokenizer& tokenizer);
+
 }  // namespace mugato::run
