@@ -3,6 +3,7 @@
 #include "load.h"
 #include "mugato/core/error.h"
 #include "mugato/data/detect.h"
+#include "mugato/data/opening.h"
 
 namespace mugato::program {
 namespace {
@@ -45,7 +46,7 @@ void add_choice(CLI::App& command, DataChoice& choice) {
       ->allow_extra_args(false);
 }
 
-ChosenData choose(const DataChoice& choice, const run::Registries& registries) {
+ChosenData choose(const DataChoice& choice, const run::Registries& registries, View view) {
   const bool configured = is_configuration(choice.what);
   ChosenData chosen{configured ? load_config_or_run(choice.what, registries, choice.assignments)
                                : run::Parts::shapes(config_of(choice, registries), registries),
@@ -55,7 +56,11 @@ ChosenData choose(const DataChoice& choice, const run::Registries& registries) {
     if (configured && !choice.source.empty() && entry.domain() != choice.source) continue;
     if (registries.sources.has(entry.source) && registries.sources.help(entry.source).takes("held_out"))
       entry.reading.held_out = 0.0;
-    auto source = data::build_source(registries.sources, entry, data::Split::kTrain);
+    std::shared_ptr<const data::Source> source;
+    if (auto facts = chosen.parts.facts_of(entry.domain()); view == View::kTrained)
+      source = data::open_training(registries.sources, entry, facts);
+    else
+      source = data::build_source(registries.sources, entry, data::Split::kTrain);
     const bool endless = source->size() == data::Source::kUnbounded;
     const int64_t most = choice.episodes > 0 ? choice.episodes : endless ? DataChoice::kEndless : source->size();
     const int64_t num_episodes = std::min(most, source->size());

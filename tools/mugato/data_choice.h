@@ -26,7 +26,7 @@ void add_choice(CLI::App& command, DataChoice& choice);
 // One source of the choice, whole: nothing is held out.
 struct ChosenSource {
   data::DataEntry entry;
-  std::unique_ptr<data::Source> source;
+  std::shared_ptr<const data::Source> source;
   int64_t num_episodes;  // how many to read
 };
 
@@ -34,6 +34,10 @@ struct ChosenData {
   run::Parts parts;
   std::vector<ChosenSource> sources;
 };
-ChosenData choose(const DataChoice& choice, const run::Registries& registries);
+
+// kFound: what the source holds. kTrained: what training makes of it, episodes chosen by their return, images resized, the
+// reward among the fields, ranges measured; those of a run are the run's.
+enum class View { kFound, kTrained };
+ChosenData choose(const DataChoice& choice, const run::Registries& registries, View view);
 
 }  // namespace mugato::program

@@ -14,7 +14,7 @@ size_t print_findings(const DataChoice& choice, bool as_json) {
   const run::Registries registries;
   json all = json::object();
   size_t num_findings = 0;
-  for (const auto& chosen : choose(choice, registries).sources) {
+  for (const auto& chosen : choose(choice, registries, View::kFound).sources) {
     const auto findings = data::lint(*chosen.source, chosen.num_episodes);
     num_findings += findings.size();
     auto& of_source = all[chosen.entry.domain()] = json::array();

@@ -59,7 +59,7 @@ void print_text(const data::SourceStats& stats, const ChosenSource& chosen) {
 
 void print_stats(const DataChoice& choice, bool as_json) {
   const run::Registries registries;
-  const auto chosen = choose(choice, registries);
+  const auto chosen = choose(choice, registries, View::kTrained);
   json all;
   for (const auto& one : chosen.sources) {
     const auto stats =
