@@ -1,5 +1,6 @@
 #include "mugato/data/held_out.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "mugato/data/decorator.h"
@@ -7,11 +8,16 @@
 namespace mugato::data {
 namespace {
 
-// Indices k-1, 2k-1, 3k-1, ... of the whole are held out.
+// Indices k-1, 2k-1, 3k-1, ... of the whole are held out, or the groups of these numbers.
 class HeldOutSource : public SourceDecorator {
  public:
   HeldOutSource(std::unique_ptr<Source> whole, int64_t every, Split split)
-      : SourceDecorator(std::move(whole)), every_(every), split_(split) {}
+      : SourceDecorator(std::move(whole)), every_(every), split_(split) {
+    const auto groups = inner().groups();
+    is_grouped_ = !groups.empty();
+    for (size_t i = 0; i < groups.size(); ++i)
+      if ((groups[i] % every_ == every_ - 1) == (split_ == Split::kEvaluation)) indices_.push_back(static_cast<int64_t>(i));
+  }
 
   int64_t size() const override { return inner().size() == kUnbounded ? kUnbounded : num_below(inner().size()); }
   Episode get(int64_t index) const override { return inner().get(index_in_whole(index)); }
@@ -31,14 +37,20 @@ class HeldOutSource : public SourceDecorator {
 
  private:
   // How many of the first `count` episodes of the whole are of this half.
-  int64_t num_below(int64_t count) const { return split_ == Split::kEvaluation ? count / every_ : count - count / every_; }
+  int64_t num_below(int64_t count) const {
+    if (is_grouped_) return std::lower_bound(indices_.begin(), indices_.end(), count) - indices_.begin();
+    return split_ == Split::kEvaluation ? count / every_ : count - count / every_;
+  }
 
   int64_t index_in_whole(int64_t index) const {
+    if (is_grouped_) return indices_[static_cast<size_t>(index)];
     return split_ == Split::kEvaluation ? (index + 1) * every_ - 1 : index + index / (every_ - 1);
   }
 
   int64_t every_;
   Split split_;
+  bool is_grouped_;
+  std::vector<int64_t> indices_;  // of this half, where there are groups
 };
 
 }  // namespace

@@ -113,6 +113,16 @@ std::map<std::string, double> held_out_losses(const Parts& parts,
   return metrics;
 }
 
+std::vector<std::string> lines_of_nothing_held_out(const Parts& parts,
+                                                   const std::vector<std::shared_ptr<const data::Source>>& sources) {
+  std::vector<std::string> lines;
+  for (size_t i = 0; i < sources.size(); ++i)
+    if (const auto& entry = parts.config.data[i]; sources[i]->size() == 0)
+      lines.push_back(entry.domain() + ": none of its episodes is held out for evaluation (held_out = " +
+                      c10::str(entry.reading.held_out) + ")");
+  return lines;
+}
+
 WorldScores play(const Parts& parts, const Registries& registries, const std::string& name, int64_t episodes, int64_t first,
                  const act::Watcher& watcher) {
   const auto& entry = entry_of(parts, registries, name);

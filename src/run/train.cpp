@@ -146,7 +146,10 @@ TrainResult train(const RunConfig& config, const Registries& registries, bool re
                        },
                    .evaluate =
                        [&](int64_t step) {
-                         if (held_out.empty()) held_out = parts.sources(registries, data::Split::kEvaluation);
+                         if (held_out.empty()) {
+                           held_out = parts.sources(registries, data::Split::kEvaluation);
+                           for (const auto& line : lines_of_nothing_held_out(parts, held_out)) console.line("warning: " + line);
+                         }
                          auto result = held_out_losses(parts, held_out, config.eval_documents);
                          console.line(evaluation_line(step, result));
                          return result;

@@ -126,6 +126,42 @@ TEST(Divide, TheHalvesShareNothingAndKeepTheOrder) {
   }
 }
 
+// Several episodes of a group, scattered and of two runs.
+class GroupedSource : public MixedSource {
+ public:
+  std::vector<uint32_t> groups() const override {
+    std::vector<uint32_t> groups;
+    for (uint32_t i = 0; i < 100; ++i) groups.push_back(i < 30 ? i : i * 7 % 30);
+    return groups;
+  }
+  ReadingOrder reading_order() const override { return {{40, 60}, 1}; }
+};
+
+TEST(Divide, GroupsAreHeldOutWhole) {
+  const GroupedSource whole;
+  const auto groups = whole.groups();
+  for (const double share : {0.5, 0.25, 0.1, 0.0}) {
+    const auto train = divide(std::make_unique<GroupedSource>(), share, Split::kTrain);
+    const auto held_out = divide(std::make_unique<GroupedSource>(), share, Split::kEvaluation);
+    EXPECT_EQ(train->size() + held_out->size(), 100);
+    std::set<uint32_t> groups_of[2];
+    for (const auto* source : {train.get(), held_out.get()}) {
+      auto& seen = groups_of[source == held_out.get()];
+      std::vector<int64_t> numbers;
+      for (int64_t i = 0; i < source->size(); ++i) {
+        numbers.push_back(source->get(i).fields[3].values[1].item<int64_t>());
+        seen.insert(groups[static_cast<size_t>(numbers.back())]);
+      }
+      EXPECT_TRUE(std::is_sorted(numbers.begin(), numbers.end()));
+      const auto runs = source->reading_order().runs;
+      EXPECT_EQ(runs, (std::vector<int64_t>{std::count_if(numbers.begin(), numbers.end(), [](int64_t n) { return n < 40; }),
+                                            std::count_if(numbers.begin(), numbers.end(), [](int64_t n) { return n >= 40; })}));
+    }
+    EXPECT_EQ(groups_of[0].size() + groups_of[1].size(), 30U) << "no group is in both halves";
+    EXPECT_NEAR(static_cast<double>(groups_of[1].size()), 30 * share, 1.0);
+  }
+}
+
 TEST(BuildSource, AKeyThatTheSourceDoesNotTakeIsAnError) {
   SourceRegistry registry("data source");
   registry.add("mixed", [](const DataEntry&, Split) { return std::make_unique<MixedSource>(); },

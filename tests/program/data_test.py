@@ -95,6 +95,20 @@ class Data(harness.ProgramTest):
         self.assertEqual(sorted(sampled), sorted(names))
         self.assertGreater(len([name for name in names if sampled[name] > 0]), 10)
 
+    def test_a_set_too_small_to_hold_anything_out_is_said(self):
+        text = self.folder / "small.jsonl"
+        text.write_text('{"text": "one"}\n{"text": "two"}\n{"text": "three"}\n')
+        config = self.folder / "small.toml"
+        config.write_text(harness.CONFIG + f'[[data]]\nsource = "text"\nname = "notes"\npath = "{text}"\n')
+        out = self.folder / "small"
+        code, _, err = harness.train(config, out, "train.steps=4", "train.evaluate_every=2")
+        self.assertEqual(code, 0, err)
+        warning = "warning: notes: none of its episodes is held out for evaluation (held_out = 0.05)"
+        self.assertEqual(err.count(warning), 1, err)
+        self.assertEqual(err.count("none of its episodes"), 1, err)
+        code, _, err = harness.run("eval", out, "--episodes", 2, "--documents", 2)
+        self.assertEqual((code, err), (0, warning + "\n"))
+
     def test_token_files_of_another_tokenizer_are_refused(self):
         out = self.folder / "other"
         self.expect_error(harness.train_arguments(MIXTURE, out, f"tokens.text={harness.ROOT}/data/tokenizers/quickstart.model"),

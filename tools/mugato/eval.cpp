@@ -54,7 +54,9 @@ void eval(const EvalArguments& arguments) {
     scores[entry.domain()] = row;
     print_row(entry.domain(), row);
   }
-  for (const auto& [name, value] : run::held_out_losses(parts, registries, arguments.documents))
+  const auto held_out = parts.sources(registries, data::Split::kEvaluation);
+  for (const auto& line : run::lines_of_nothing_held_out(parts, held_out)) std::fprintf(stderr, "warning: %s\n", line.c_str());
+  for (const auto& [name, value] : run::held_out_losses(parts, held_out, arguments.documents))
     std::printf("%-28s %.4f\n", name.c_str(), value);
   if (!arguments.out.empty()) write_file_atomically(arguments.out, scores.dump(2) + "\n");
 }

@@ -7,7 +7,8 @@
 
 namespace mugato::data {
 
-// Every k-th episode is held out, k = 1 / share rounded; a share of 0 holds none out. Both halves keep the order of the whole.
+// Every k-th episode is held out, k = 1 / share rounded, or every k-th group of a source that has groups; a share of 0 holds
+// none out. Both halves keep the order of the whole.
 std::unique_ptr<Source> divide(std::unique_ptr<Source> source, double share, Split split);
 
 }  // namespace mugato::data

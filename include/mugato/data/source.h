@@ -50,11 +50,16 @@ class Source {
 
   virtual ReadingOrder reading_order() const { return {}; }
 
+  // For every episode the number of its group, such as the image that several captions are about; groups are held out whole.
+  // Empty: every episode is a group.
+  virtual std::vector<uint32_t> groups() const { return {}; }
+
   // The episode as its file holds it. By default the fields of get(), all in the group "fields".
   virtual RawEpisode raw(int64_t index) const;
 
   // What the files say about the whole of the data: a JSON object.
   virtual std::string about() const { return "{}"; }
+
   // The sum of the rewards of an episode. A reader that knows it without reading the episode overrides this.
   virtual double episode_return(int64_t index) const { return get(index).total_return; }
 

@@ -19,6 +19,10 @@ std::map<std::string, double> held_out_losses(const Parts& parts,
                                               const std::vector<std::shared_ptr<const data::Source>>& sources,
                                               int64_t documents);
 
+// A line for every [[data]] entry that has nothing to evaluate on, such as one with too few episodes for its share.
+std::vector<std::string> lines_of_nothing_held_out(const Parts& parts,
+                                                   const std::vector<std::shared_ptr<const data::Source>>& sources);
+
 // Plays a world on evaluation seeds first, first + 1, ... as an entry of [[data]] was trained on it: the entry of this name, or
 // the first from the world of this name. Throws Error for a world that is unknown, and for one that the run never saw.
 struct WorldScores {

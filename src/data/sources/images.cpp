@@ -44,6 +44,8 @@ class Images : public Source {
     return episode;
   }
 
+  std::vector<uint32_t> groups() const override { return captions_.image; }
+
   RawEpisode raw(int64_t index) const override {
     auto raw = Source::raw(index);
     raw.id = std::to_string(index);

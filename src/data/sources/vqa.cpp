@@ -1,5 +1,6 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <unordered_map>
 
 #include "../image_folder.h"
 #include "formats.h"
@@ -44,6 +45,13 @@ class Vqa : public Source {
                       {{}, {std::string(set_.questions[i])}},
                       {{}, {set_.texts[set_.answer[i]]}}};
     return episode;
+  }
+
+  std::vector<uint32_t> groups() const override {
+    std::unordered_map<int64_t, uint32_t> numbers;
+    std::vector<uint32_t> groups;
+    for (const int64_t id : set_.image_ids) groups.push_back(numbers.try_emplace(id, numbers.size()).first->second);
+    return groups;
   }
 
   // With all answers, for scores.
