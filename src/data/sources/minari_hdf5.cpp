@@ -187,6 +187,8 @@ class DatasetReader {
     RowMemory row_memory(most_bytes_);
     const Handle transfer(H5Pcreate(H5P_DATASET_XFER), H5Pclose);
     H5Pset_vlen_mem_manager(transfer.get(), RowMemory::allocate, &row_memory, RowMemory::release, nullptr);
+    // By default the library clears a megabyte for every read.
+    H5Pset_buffer(transfer.get(), std::clamp<size_t>(shape_[0] * sizeof(hvl_t), sizeof(hvl_t), 1 << 20), nullptr, nullptr);
     std::vector<Row> rows(shape_[0], Row{});
     read_into(memory, transfer.get(), rows.data());
     ColumnValues column;
