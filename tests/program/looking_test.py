@@ -1,20 +1,10 @@
 """What the program shows of data, models and time, and that every configuration of the repository trains."""
 
 import json
-import os
 import re
-import subprocess
 import unittest
 
 import harness
-
-
-def make_bench_data(folder):
-    """The two data sets of configs/bench/data.toml, small."""
-    result = subprocess.run(["/usr/bin/python3", "-B", harness.ROOT / "tools/python/make_bench_data.py", folder, "--episodes", "4"],
-                            text=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(harness.ROOT / ".deps/python")})
-    if result.returncode != 0:
-        raise AssertionError(f"no data to measure (tools/setup --python installs minari):\n{result.stderr}")
 
 
 class Looking(harness.ProgramTest):
@@ -92,7 +82,7 @@ class Looking(harness.ProgramTest):
             self.assertIn(key, out)
 
     def test_bench_measures_the_making_of_data(self):
-        make_bench_data(self.folder)
+        harness.make_bench_data(self.folder)
         for name, encoded in [("raw-v0", False), ("jpeg-v0", True)]:
             code, out, err = harness.run("bench", "--data", harness.ROOT / "configs/bench/data.toml", "--warmup", 1, "--steps", 3,
                                          "--json", "--set", f"data.0.path={self.folder / name}")
@@ -120,7 +110,7 @@ class Looking(harness.ProgramTest):
             self.assertIn(key, out)
 
     def test_every_configuration_trains(self):
-        make_bench_data(self.folder)
+        harness.make_bench_data(self.folder)
         own_data = {"configs/bench/data.toml": [f"data.0.path={self.folder / 'raw-v0'}"]}
         paths = sorted((harness.ROOT / "configs").rglob("*.toml"))
         self.assertGreater(len(paths), 2)

@@ -9,6 +9,7 @@ rooms with coloured things in them, the direction that it looks in, and a missio
 import argparse
 import os
 import pathlib
+import string
 
 import numpy as np
 
@@ -84,8 +85,8 @@ def main():
     from gymnasium import spaces
     from minari.data_collector import EpisodeBuffer
 
-    space = spaces.Dict({"image": spaces.Box(0, 255, (VIEW * TILE, VIEW * TILE, 3), np.uint8), "mission": spaces.Text(100),
-                         "direction": spaces.Discrete(4)})
+    space = spaces.Dict({"image": spaces.Box(0, 255, (VIEW * TILE, VIEW * TILE, 3), np.uint8),
+                         "mission": spaces.Text(100, charset=string.ascii_lowercase + " "), "direction": spaces.Discrete(4)})
     pictures = tiles()
     for name, jpeg in (("raw-v0", False), ("jpeg-v0", True)):
         buffers = [EpisodeBuffer(id=i, seed=i, **episode(i, pictures)) for i in range(arguments.episodes)]
