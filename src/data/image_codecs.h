@@ -10,6 +10,11 @@ namespace mugato::data {
 
 at::Tensor decode_jpeg(std::string_view bytes, const std::string& name);
 at::Tensor decode_jpeg_channels(std::string_view bytes, const std::string& name);  // (H,W,1) of a grey file
+
+// Into (height, width, channels) bytes: of a file whose header says just this, with one channel or three. Gives what is wrong
+// with the file; empty where nothing is.
+std::string decode_jpeg_into(std::string_view bytes, int64_t height, int64_t width, int64_t channels, uint8_t* pixels);
+
 at::Tensor decode_png(std::string_view bytes, const std::string& name);
 
 // Pixels for an image of this size, uint8 (H,W,3) or (H,W,1). Throws Error for a size that decode_image refuses.

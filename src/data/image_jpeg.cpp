@@ -99,6 +99,15 @@ at::Tensor decode(std::string_view bytes, bool keep_grey, const std::string& nam
 
 }  // namespace
 
+std::string decode_jpeg_into(std::string_view bytes, int64_t height, int64_t width, int64_t channels, uint8_t* pixels) {
+  JpegReader reader(/*keep_grey=*/true);
+  if (!reader.read_header(bytes)) return reader.failure.message;
+  const auto& info = reader.info;
+  if (info.image_height != height || info.image_width != width || info.num_components != channels || reader.is_cmyk())
+    return "it has two headers";
+  return reader.read_pixels(pixels, /*row=*/nullptr) ? "" : reader.failure.message;
+}
+
 at::Tensor decode_jpeg(std::string_view bytes, const std::string& name) { return decode(bytes, /*keep_grey=*/false, name); }
 
 at::Tensor decode_jpeg_channels(std::string_view bytes, const std::string& name) {

@@ -2,7 +2,6 @@
 
 #include <c10/util/ParallelGuard.h>
 
-#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "mugato/core/error.h"
@@ -93,10 +92,8 @@ void Loader::run() {
 
 GlobalStep Loader::next() {
   if (!thread_.joinable()) start();
-  const auto begin = std::chrono::steady_clock::now();
   std::unique_lock lock(mutex_);
   ready_.wait(lock, [&] { return !queue_.empty() || error_; });
-  seconds_waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (queue_.empty()) std::rethrow_exception(error_);
   auto made = std::move(queue_.front());
   queue_.pop_front();

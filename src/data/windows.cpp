@@ -42,7 +42,8 @@ void WindowCutter::check_steps(const Episode& episode) const {
 
 std::vector<int64_t> WindowCutter::document_tokens(const Episode& episode) const {
   auto tokens = tokenizer_.tokens_per_step(*schema_, episode);
-  for (auto& count : tokens) count += sequencer_.num_extra_tokens(*schema_, 1);
+  const int64_t extra = sequencer_.num_extra_tokens(*schema_, 1);
+  for (auto& count : tokens) count += extra;
   return tokens;
 }
 

@@ -1,7 +1,5 @@
 #include "mugato/run/bench.h"
 
-#include <sys/resource.h>
-
 #include <chrono>
 #include <numeric>
 
@@ -12,6 +10,7 @@
 
 #include "mugato/nn/bf16_scope.h"
 #include "mugato/nn/objective.h"
+#include "process.h"
 
 namespace mugato::run {
 namespace {
@@ -40,25 +39,12 @@ class Stopwatch {
   double last_ = 0.0;
 };
 
-double seconds(const timeval& time) { return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec); }
-
-struct ProcessorTime {
-  double user = 0.0, system = 0.0;
-  static ProcessorTime now() {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    return {seconds(usage.ru_utime), seconds(usage.ru_stime)};
-  }
-};
-
 int64_t peak_memory(at::Device device) {
 #ifdef MUGATO_CUDA
   if (device.is_cuda()) return c10::cuda::CUDACachingAllocator::getDeviceStats(0).allocated_bytes[0].peak;
 #endif
   TORCH_CHECK(device.is_cpu(), "no memory statistics for this device");
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss * 1024;
+  return ProcessUsage::now().peak_memory;
 }
 
 // One training step, as Trainer takes it, with a lap after each part.
@@ -106,9 +92,9 @@ BenchReport bench(const RunConfig& config, const Registries& registries, int64_t
   int64_t slots = 0, tokens = 0;
   for (int64_t i = 0; i < warmup; ++i) timed_step(parts, loader, optimizer, weights, watch, ignored, slots, tokens);
   slots = tokens = 0;
-  const auto before = ProcessorTime::now();
+  const auto before = ProcessUsage::now();
   for (int64_t i = 0; i < steps; ++i) timed_step(parts, loader, optimizer, weights, watch, report, slots, tokens);
-  const auto after = ProcessorTime::now();
+  const auto after = ProcessUsage::now();
 
   for (double* phase : {&report.data, &report.embed, &report.forward, &report.loss, &report.backward, &report.optimizer}) {
     *phase /= static_cast<double>(steps);
@@ -118,7 +104,7 @@ BenchReport bench(const RunConfig& config, const Registries& registries, int64_t
   report.tokens_per_second = static_cast<double>(slots) / static_cast<double>(steps) / report.step;
   report.useful_tokens_per_second = static_cast<double>(tokens) / static_cast<double>(steps) / report.step;
   const double system = after.system - before.system;
-  report.system_share = system / (system + after.user - before.user);
+  report.system_share = system / (after.processor() - before.processor());
   report.peak_memory = peak_memory(parts.device);
   for (const auto& parameter : parts.agent->parameters()) report.parameters += parameter.numel();
   return report;

@@ -5,11 +5,15 @@
 namespace mugato {
 namespace {
 
-int64_t num_valid(const FieldTokens& tokens) { return tokens.valid.sum().item<int64_t>(); }
+int64_t num_valid(const FieldTokens& tokens) {
+  const auto valid = tokens.valid.contiguous();
+  return std::count(valid.const_data_ptr<bool>(), valid.const_data_ptr<bool>() + valid.numel(), true);
+}
 
 // One draw per row and per column of an image, so that its patches keep their grid.
 std::vector<int64_t> draw_buckets(int64_t count, Random* random) {
   std::vector<int64_t> buckets;
+  buckets.reserve(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) {
     const auto interval = patch_interval(i, count);
     buckets.push_back(random ? interval.begin + random->below(interval.end - interval.begin) : interval.mean());

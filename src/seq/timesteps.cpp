@@ -1,6 +1,7 @@
 #include "mugato/seq/timesteps.h"
 
-#include <tuple>
+#include <algorithm>
+#include <string_view>
 
 #include "mugato/core/error.h"
 #include "mugato/token/discrete.h"
@@ -151,13 +152,19 @@ Timesteps concatenate(std::span<const Timesteps> parts) {
 
 Episode slice(const Episode& episode, Window window) {
   TORCH_CHECK(window.start >= 0 && window.length > 0 && window.start + window.length <= episode.num_steps);
-  Episode part = episode;
-  part.num_steps = window.length;
+  Episode part{.num_steps = window.length,
+               .id = episode.id,
+               .starts = episode.starts,
+               .ends = episode.ends,
+               .rewards = episode.rewards,
+               .total_return = episode.total_return,
+               .success = episode.success};
   if (part.rewards.defined()) part.rewards = part.rewards.narrow(0, window.start, window.length);
-  for (auto& field : part.fields) {
-    if (field.values.defined()) field.values = field.values.narrow(0, window.start, window.length);
-    if (!field.text.empty())
-      field.text = {field.text.begin() + window.start, field.text.begin() + window.start + window.length};
+  for (const auto& whole : episode.fields) {
+    auto& field = part.fields.emplace_back();
+    if (whole.values.defined()) field.values = whole.values.narrow(0, window.start, window.length);
+    if (!whole.text.empty())
+      field.text = {whole.text.begin() + window.start, whole.text.begin() + window.start + window.length};
   }
   return part;
 }
@@ -169,8 +176,8 @@ StepOrder step_order(const Schema& schema) {
   const auto by_name = [&](size_t a, size_t b) { return schema.fields[a].name < schema.fields[b].name; };
   std::sort(order.targets.begin(), order.targets.end(), by_name);
   std::sort(order.observations.begin(), order.observations.end(), [&](size_t a, size_t b) {
-    return std::tuple(group_of(schema.fields[a]), schema.fields[a].name) <
-           std::tuple(group_of(schema.fields[b]), schema.fields[b].name);
+    return std::pair<int, std::string_view>(group_of(schema.fields[a]), schema.fields[a].name) <
+           std::pair<int, std::string_view>(group_of(schema.fields[b]), schema.fields[b].name);
   });
   return order;
 }

@@ -71,8 +71,13 @@ void Trainer::run(const StopSignal& stop) {
 StepReport Trainer::train_step() {
   const auto begin = std::chrono::steady_clock::now();
   const auto step = parts_.stream.next();
+  const double data_seconds = seconds_since(begin);
   const double total = normaliser(step.counts, parts_.domain_weights);
-  StepReport report{.step = state_.step + 1, .num_steps = options_.steps, .counts = step.counts, .problems = step.problems};
+  StepReport report{.step = state_.step + 1,
+                    .num_steps = options_.steps,
+                    .counts = step.counts,
+                    .problems = step.problems,
+                    .data_seconds = data_seconds};
   std::vector<double> sums(parts_.domain_weights.size(), 0.0);
 
   parts_.optimizer.zero_grad();
@@ -113,6 +118,7 @@ void Trainer::log(const StepReport& report) {
   write("train/learning_rate", report.learning_rate);
   write("train/gradient_norm", report.gradient_norm);
   write("train/tokens_per_second", static_cast<double>(report.slots) / report.seconds);
+  write("train/data_wait", report.data_seconds / report.seconds);
   write("train/useful_tokens", static_cast<double>(report.tokens) / static_cast<double>(report.slots));
   for (size_t d = 0; d < names.size(); ++d) {
     if (report.counts[d].targets > 0) write("train/loss/" + names[d], report.domain_loss[d]);

@@ -114,6 +114,14 @@ def broken_checkpoints(out):
     return broken
 
 
+def make_bench_data(folder):
+    """The two data sets of configs/bench/data.toml, small."""
+    result = subprocess.run(["/usr/bin/python3", "-B", ROOT / "tools/python/make_bench_data.py", folder, "--episodes", "4"],
+                            text=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT / ".deps/python")})
+    if result.returncode != 0:
+        raise AssertionError(f"no data to measure (tools/setup --python installs minari):\n{result.stderr}")
+
+
 SIGKILL = signal.SIGKILL
 
 

@@ -76,14 +76,15 @@ class Looking(harness.ProgramTest):
             code, out, err = harness.run("bench", self.config, "--warmup", 1, "--steps", 3, "--json", "--set", f"train.bf16={bf16}")
             self.assertEqual((code, err), (0, ""))
             report = json.loads(out)
-            self.assertEqual(set(report), {"tokens_per_second", "useful_tokens_per_second", "seconds_per_step", "system_share",
-                                           "peak_memory_bytes", "parameters", "steps"})
+            self.assertEqual(set(report), {"tokens_per_second", "useful_tokens_per_second", "seconds_per_step", "data_share",
+                                           "system_share", "peak_memory_bytes", "parameters", "steps"})
             phases = report["seconds_per_step"]
             total = phases.pop("total")
             self.assertEqual(set(phases), {"data", "embed", "forward", "loss", "backward", "optimizer"})
             for name, seconds in phases.items():
                 self.assertGreaterEqual(seconds, 0.0, name)
             self.assertGreater(phases["backward"], 0.0)
+            self.assertAlmostEqual(report["data_share"], phases["data"] / total, delta=0.01)
             self.assertAlmostEqual(sum(phases.values()), total, delta=0.01 * total)
             self.assertAlmostEqual(report["tokens_per_second"], 2 * 96 / total, delta=0.01 * 2 * 96 / total)
             self.assertGreater(report["useful_tokens_per_second"], 0.0)
@@ -95,13 +96,44 @@ class Looking(harness.ProgramTest):
         for key in [*report, *phases]:
             self.assertIn(key, out)
 
+    def test_bench_measures_the_making_of_data(self):
+        harness.make_bench_data(self.folder)
+        for name, encoded in [("raw-v0", False), ("jpeg-v0", True)]:
+            code, out, err = harness.run("bench", "--data", harness.ROOT / "configs/bench/data.toml", "--warmup", 1, "--steps", 3,
+                                         "--json", "--set", f"data.0.path={self.folder / name}")
+            self.assertEqual((code, err), (0, ""))
+            report = json.loads(out)
+            self.assertEqual(set(report), {"per_cpu_second", "per_second", "cpu_seconds_per_step", "images",
+                                           "decoder_seconds_per_step", "times_the_decoder", "peak_memory_bytes", "steps"})
+            for rates in (report["per_cpu_second"], report["per_second"]):
+                self.assertEqual(set(rates), {"timesteps", "tokens", "samples"})
+                self.assertGreater(rates["samples"], 0.0)
+                self.assertGreater(rates["timesteps"], 5 * rates["samples"])  # whole episodes, of six timesteps at least
+                self.assertGreater(rates["tokens"], 20 * rates["timesteps"])  # 16 patches, a mission, direction, separator, action
+            self.assertGreater(report["cpu_seconds_per_step"], 0.0)
+            self.assertGreater(report["peak_memory_bytes"], 10 * 2**20)
+            self.assertEqual(report["steps"], 3)
+            if encoded:
+                timesteps = 3 * report["cpu_seconds_per_step"] * report["per_cpu_second"]["timesteps"]
+                self.assertGreater(report["images"], 0.5 * timesteps)
+                self.assertAlmostEqual(report["times_the_decoder"] * report["decoder_seconds_per_step"],
+                                       report["cpu_seconds_per_step"], delta=1e-6)
+            else:
+                self.assertEqual((report["images"], report["times_the_decoder"]), (0, None))
+        _, out, _ = harness.run("bench", "--help")
+        for key in report:
+            self.assertIn(key, out)
+
     def test_every_configuration_trains(self):
+        harness.make_bench_data(self.folder)
+        own_data = {"configs/bench/data.toml": [f"data.0.path={self.folder / 'raw-v0'}"]}
         paths = sorted((harness.ROOT / "configs").rglob("*.toml"))
         self.assertGreater(len(paths), 2)
         for path in paths:
             with self.subTest(path):
                 out = self.folder / "-".join(path.relative_to(harness.ROOT).with_suffix("").parts)
-                code, _, err = harness.train(path, out, "train.steps=1", "train.rows=1", "run.device=cpu")
+                code, _, err = harness.train(path, out, "train.steps=1", "train.rows=1", "run.device=cpu",
+                                             *own_data.get(str(path.relative_to(harness.ROOT)), []))
                 self.assertEqual(code, 0, err)
                 self.assertIn((1, "train/loss"), harness.metrics(out))
 

@@ -48,6 +48,16 @@ class Minari(harness.ProgramTest):
                 self.expect_same(found, expected)
                 self.assertEqual([e["attributes"]["seed"] for e in expected["episodes"]], [5, 6, 7])
 
+    def test_pictures_in_chunks_as_minari_makes_them_are_read_whole(self):
+        harness.make_bench_data(self.folder)
+        for name in ("raw-v0", "jpeg-v0"):
+            with self.subTest(name):
+                code, out, err = harness.run("data", "digest", self.folder / name, "--source", "minari", "--json")
+                self.assertEqual((code, err), (0, ""))
+                found = json.loads(out)
+                del found["source"]
+                self.expect_same(found, read_by_minari(self.folder / name))
+
     def test_what_cannot_be_made(self):
         folder = self.folder / "set"
         make = ["data", "make", "--episodes", 1, "--out", folder, "--env"]

@@ -87,9 +87,12 @@ TEST(Trainer, WritesEveryMetricOnceAStep) {
   }
   EXPECT_EQ(steps, (std::set<int64_t>{2, 4, 6, 8}));
   EXPECT_GT(process.metrics.num_flushes, 0);
-  for (const char* name : {"train/loss", "train/learning_rate", "train/gradient_norm", "train/tokens_per_second",
-                           "train/useful_tokens", "data/samples/left", "data/tokens/left", "data/targets/left"})
+  for (const char* name :
+       {"train/loss", "train/learning_rate", "train/gradient_norm", "train/tokens_per_second", "train/data_wait",
+        "train/useful_tokens", "data/samples/left", "data/tokens/left", "data/targets/left"})
     EXPECT_TRUE(process.metrics.values.contains({8, name})) << name;
+  EXPECT_GT(process.metrics.at(8, "train/data_wait"), 0.0);
+  EXPECT_LT(process.metrics.at(8, "train/data_wait"), 1.0);
   // Two documents a row, four rows, eight steps.
   EXPECT_EQ(process.metrics.at(8, "data/samples/left") + process.metrics.at(8, "data/samples/right"), 64);
 }

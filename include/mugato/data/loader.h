@@ -38,8 +38,7 @@ class Loader : public BatchStream {
   void set_state(const std::string& state) override;  // throws Error when it is of another number of rows
   const std::vector<std::string>& domain_names() const override { return domain_names_; }
 
-  const Mixture& mixture() const { return mixture_; }        // which episode each draw is of
-  double seconds_waited() const { return seconds_waited_; }  // in next(), since the start
+  const Mixture& mixture() const { return mixture_; }  // which episode each draw is of
 
  private:
   // Everything a thread needs to go on: a counter per lane. A document that did not fit is drawn again, so it is not saved.
@@ -77,7 +76,6 @@ class Loader : public BatchStream {
   std::vector<DocumentMaker> makers_;
 
   Position position_;  // after the last step handed out
-  double seconds_waited_ = 0.0;
   mutable std::mutex mutex_;
   std::condition_variable ready_, space_;
   std::deque<Made> queue_;

@@ -18,6 +18,8 @@ struct Leaf {
   std::string name;               // path within the group: "image", "0/left"; empty where the group is one leaf
   at::Tensor values;              // of any type, row-major; undefined for text
   std::vector<std::string> text;  // text alone
+
+  std::vector<std::string> encoded = {};  // of pictures that the file holds encoded: what `values` were decoded from
 };
 
 struct RawEpisode {

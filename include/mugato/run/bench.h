@@ -1,4 +1,4 @@
-// Where the time of a training step goes: the same parts as training, timed one by one.
+// Where the time of a training step goes: the same parts as training, timed one by one; and how fast data are made alone.
 #pragma once
 
 #include "mugato/run/run.h"
@@ -20,5 +20,20 @@ struct BenchReport {
 
 // Runs `warmup` steps that do not count, then `steps` that do.
 BenchReport bench(const RunConfig& config, const Registries& registries, int64_t warmup, int64_t steps);
+
+// Of the steps that count, as the loader hands them to training.
+struct DataReport {
+  int64_t steps = 0;
+  int64_t samples = 0, timesteps = 0, tokens = 0;
+  double processor_seconds = 0.0;  // of all threads of the process
+  double wall_seconds = 0.0;
+  int64_t images = 0;            // that were decoded for them; 0: the data hold none that are encoded
+  double decoder_seconds = 0.0;  // of the processor, for those images by the decoder alone
+  int64_t peak_memory = 0;       // bytes, resident
+};
+
+// Makes the steps of training by one thread and without a model. The images of the episodes that were read are then decoded
+// once more, and nothing else.
+DataReport bench_data(const RunConfig& config, const Registries& registries, int64_t warmup, int64_t steps);
 
 }  // namespace mugato::run

@@ -39,6 +39,7 @@ struct StepReport {
   double learning_rate = 0.0, gradient_norm = 0.0;
   int64_t slots = 0, tokens = 0, targets = 0;
   double seconds = 0.0;
+  double data_seconds = 0.0;  // of them, waiting for the stream
 };
 
 class Trainer {

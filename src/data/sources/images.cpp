@@ -4,6 +4,7 @@
 #include "captions.h"
 #include "formats.h"
 #include "mugato/core/error.h"
+#include "mugato/core/files.h"
 
 namespace mugato::data {
 namespace {
@@ -49,6 +50,7 @@ class Images : public Source {
   RawEpisode raw(int64_t index) const override {
     auto raw = Source::raw(index);
     raw.id = std::to_string(index);
+    raw.leaves[0].encoded = {read_file(folder_ / image_of(index))};
     raw.attributes = json{{"file_name", image_of(index)}}.dump();
     return raw;
   }

@@ -112,7 +112,9 @@ class JatText : public JatSource {
     const auto row = rows_->get(index);
     const auto id = rows_->name_of(index);
     RawEpisode raw{.id = id, .num_steps = 1};
-    if (has_images_) raw.leaves.push_back({"fields", "images", decode_image(row->at(0).strings[0], id).unsqueeze(0), {}});
+    if (has_images_)
+      raw.leaves.push_back(
+          {"fields", "images", decode_image(row->at(0).strings[0], id).unsqueeze(0), {}, {row->at(0).strings[0]}});
     raw.leaves.push_back({"fields", "text", {}, row->back().strings});
     return raw;
   }
@@ -163,7 +165,10 @@ class JatControl : public JatSource {
                     "all columns of a row have to have as many");
       Leaf leaf{column.name == "rewards" ? "" : "fields", column.name, row->at(i).numbers, {}};
       if (column.kind == Kind::kText) leaf.text = row->at(i).strings;
-      if (column.kind == Kind::kImage) leaf.values = decode_all(row->at(i).strings, decode_channels, id);
+      if (column.kind == Kind::kImage) {
+        leaf.values = decode_all(row->at(i).strings, decode_channels, id);
+        leaf.encoded = row->at(i).strings;
+      }
       raw.leaves.push_back(std::move(leaf));
     }
     return raw;

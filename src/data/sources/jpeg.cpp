@@ -42,15 +42,19 @@ std::optional<Header> header_of(std::string_view bytes) {
 
 bool is_jpeg(std::string_view bytes) { return bytes.size() > 2 && byte_at(bytes, 0) == 0xFF && byte_at(bytes, 1) == 0xD8; }
 
-void decode_jpeg(std::string_view bytes, const std::vector<int64_t>& shape, uint8_t* pixels, const std::string& where) {
+void decode_jpegs(std::span<const std::string_view> images, const std::vector<int64_t>& shape, uint8_t* pixels,
+                  const std::string& where) {
   const Header wanted{shape[0], shape[1], shape.size() == 3 ? shape[2] : 1};
-  const auto found = header_of(bytes);
-  if (!found) throw Error(where + " is no JPEG, nor raw pixels", "was the file copied whole? copy it again");
-  if (*found != wanted || (wanted.channels != 1 && wanted.channels != 3))
-    throw Error(where + " is a JPEG of " + found->text() + ", its space says " + wanted.text(),
-                "the space is in metadata.json");
-  const auto image = decode_jpeg_channels(bytes, where);
-  std::copy_n(image.const_data_ptr<uint8_t>(), image.numel(), pixels);
+  for (size_t i = 0; i < images.size(); ++i, pixels += wanted.height * wanted.width * wanted.channels) {
+    const auto found = header_of(images[i]);
+    const auto name = [&] { return where + " at timestep " + std::to_string(i); };
+    if (!found) throw Error(name() + " is no JPEG, nor raw pixels", "was the file copied whole? copy it again");
+    if (*found != wanted || (wanted.channels != 1 && wanted.channels != 3))
+      throw Error(name() + " is a JPEG of " + found->text() + ", its space says " + wanted.text(),
+                  "the space is in metadata.json");
+    const auto problem = decode_jpeg_into(images[i], wanted.height, wanted.width, wanted.channels, pixels);
+    if (!problem.empty()) refuse_image(name(), problem);
+  }
 }
 
 }  // namespace mugato::data

@@ -132,8 +132,11 @@ class LeRobotSource : public Source {
     const auto& from = info_.episodes[static_cast<size_t>(index)];
     const auto rows = cache_->get(index);
     RawEpisode raw{.id = id_of(from), .num_steps = from.length};
-    for (const auto& feature : info_.features)
-      if (feature.dtype != "language") raw.leaves.push_back(leaf_of(feature, *rows, from));
+    for (const auto& feature : info_.features) {
+      if (feature.dtype == "language") continue;
+      raw.leaves.push_back(leaf_of(feature, *rows, from));
+      if (feature.dtype == "image") raw.leaves.back().encoded = column(*rows, feature.name).strings;
+    }
     raw.leaves.push_back({"fields", kTask, {}, tasks_of(*rows, from)});
     return raw;
   }

@@ -60,9 +60,9 @@ class MinariSource : public Source {
   std::string about() const override { return about_; }
 
   Episode get(int64_t index) const override {
-    const auto columns = storage_->read(index, read_);
+    auto columns = storage_->read(index, read_);
     Episode episode{.num_steps = storage_->num_steps(index), .id = storage_->name(index)};
-    for (size_t i = 0; i < fields_.size(); ++i) episode.fields.push_back(values_of(i, columns[i], index));
+    for (size_t i = 0; i < fields_.size(); ++i) episode.fields.push_back(values_of(i, std::move(columns[i]), index));
     episode.rewards = rewards_of(columns.back(), index);
     episode.total_return = episode.rewards.sum().item<double>();
     return episode;
@@ -83,6 +83,8 @@ class MinariSource : public Source {
       Leaf leaf{stands_alone ? "" : leaves[i].top, stands_alone ? leaves[i].top : SpaceLeaf{.path = leaves[i].path}.name()};
       if (!columns[i].numbers.defined() && !is_picture(leaves[i])) leaf.text = std::move(columns[i].strings);
       else leaf.values = decoded(leaves[i], columns[i], columns[i].size(), index);
+      if (holds_jpegs(leaves[i], columns[i]))
+        for (int64_t row = 0; row < columns[i].size(); ++row) leaf.encoded.emplace_back(jpeg_at(columns[i], row));
       episode.leaves.push_back(std::move(leaf));
     }
     return episode;
@@ -149,14 +151,29 @@ class MinariSource : public Source {
 
   static bool is_picture(const MinariLeaf& leaf) { return leaf.shape.size() == 2 || leaf.shape.size() == 3; }
 
+  // JPEGs of one length come as rows of bytes, others as strings.
+  static bool holds_jpegs(const MinariLeaf& leaf, const ColumnValues& column) {
+    if (!is_picture(leaf)) return false;
+    if (!column.numbers.defined()) return column.size() > 0 && is_jpeg(column.strings.front());
+    return column.numbers.dim() == 2 && column.numbers.scalar_type() == at::kByte;
+  }
+
+  static std::string_view jpeg_at(const ColumnValues& column, int64_t row) {
+    if (!column.numbers.defined()) return column.strings[static_cast<size_t>(row)];
+    const auto length = column.numbers.size(1);
+    return {reinterpret_cast<const char*>(column.numbers.const_data_ptr<uint8_t>()) + row * length,
+            static_cast<size_t>(length)};
+  }
+
   // The first `num_rows` rows of a field as mugato reads it.
-  FieldValues values_of(size_t index, const ColumnValues& column, int64_t episode) const {
+  FieldValues values_of(size_t index, ColumnValues column, int64_t episode) const {
     const auto& field = fields_[index];
     const auto& leaf = read_[index];
     const int64_t num_steps = storage_->num_steps(episode);
     if (field.spec.modality == Modality::kText) {
       if (column.numbers.defined()) fail(leaf, episode, "is not text", "its space says that it is");
-      return {{}, {column.strings.begin(), column.strings.begin() + num_steps}};
+      column.strings.resize(static_cast<size_t>(num_steps));
+      return {{}, std::move(column.strings)};
     }
     auto values = decoded(leaf, column, num_steps, episode);
     if (field.spec.modality == Modality::kContinuous) return {values.to(at::kFloat), {}};
@@ -176,9 +193,7 @@ class MinariSource : public Source {
   at::Tensor decoded(const MinariLeaf& leaf, const ColumnValues& column, int64_t num_rows, int64_t episode) const {
     if (column.numbers.defined() && column.numbers.sizes().slice(1) == at::IntArrayRef(leaf.shape))
       return column.numbers.narrow(0, 0, num_rows);
-    const bool may_be_jpegs = column.numbers.defined() ? column.numbers.dim() == 2 && column.numbers.scalar_type() == at::kByte
-                                                       : column.size() > 0 && is_jpeg(column.strings.front());
-    if (is_picture(leaf) && may_be_jpegs) return decoded_jpegs(leaf, column, num_rows, episode);
+    if (holds_jpegs(leaf, column)) return decoded_jpegs(leaf, column, num_rows, episode);
     if (!column.numbers.defined()) fail(leaf, episode, "holds neither numbers nor JPEGs", "its space says that it does");
     std::string shape;
     for (const int64_t size : column.numbers.sizes().slice(1)) shape += (shape.empty() ? "" : ",") + std::to_string(size);
@@ -193,14 +208,9 @@ class MinariSource : public Source {
     std::vector<int64_t> sizes{num_rows};
     sizes.insert(sizes.end(), leaf.shape.begin(), leaf.shape.end());
     auto pixels = at::empty(sizes, at::kByte);
-    for (int64_t row = 0; row < num_rows; ++row) {
-      const auto bytes = column.numbers.defined()
-                             ? std::string_view(reinterpret_cast<const char*>(column.numbers[row].const_data_ptr<uint8_t>()),
-                                                static_cast<size_t>(column.numbers.size(1)))
-                             : std::string_view(column.strings[static_cast<size_t>(row)]);
-      decode_jpeg(bytes, leaf.shape, pixels[row].data_ptr<uint8_t>(),
-                  storage_->name(episode) + ": '" + leaf.name() + "' at timestep " + std::to_string(row));
-    }
+    std::vector<std::string_view> images;
+    for (int64_t row = 0; row < num_rows; ++row) images.push_back(jpeg_at(column, row));
+    decode_jpegs(images, leaf.shape, pixels.mutable_data_ptr<uint8_t>(), storage_->name(episode) + ": '" + leaf.name() + "'");
     return pixels;
   }
 

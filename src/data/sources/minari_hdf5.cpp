@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "hdf5.h"
+#include "hdf5_chunks.h"
 #include "minari_storage.h"
 #include "mugato/core/error.h"
 
@@ -68,17 +70,40 @@ std::optional<MemoryType> memory_type_of(hid_t type) {
   return std::nullopt;
 }
 
-// What the library allocates for rows of different lengths, up to a limit.
-struct Allowance {
-  uint64_t left;
-
-  static void* allocate(size_t size, void* allowance) {
-    auto& left = static_cast<Allowance*>(allowance)->left;
-    if (size > left) return nullptr;
-    left -= size;
-    return std::malloc(size);
+// Where the library puts rows of different lengths, up to a limit: one after the other into blocks that are released together.
+class RowMemory {
+ public:
+  explicit RowMemory(uint64_t most_bytes) : left_(most_bytes) {}
+  ~RowMemory() {
+    for (char* block : blocks_) std::free(block);
   }
-  static void release(void* memory, void*) { std::free(memory); }
+  RowMemory(const RowMemory&) = delete;
+  RowMemory& operator=(const RowMemory&) = delete;
+
+  static void* allocate(size_t size, void* memory) { return static_cast<RowMemory*>(memory)->allocate(size); }
+  static void release(void*, void*) {}
+
+ private:
+  static constexpr size_t kBlock = 1 << 16;
+
+  void* allocate(size_t size) {
+    if (size > left_ || (size > free_ && !add_block(std::max(size, kBlock)))) return nullptr;
+    left_ -= size;
+    free_ -= size;
+    return std::exchange(next_, next_ + size);
+  }
+
+  bool add_block(size_t size) {
+    next_ = static_cast<char*>(std::malloc(size));
+    free_ = next_ ? size : 0;
+    if (next_) blocks_.push_back(next_);
+    return next_;
+  }
+
+  uint64_t left_;
+  std::vector<char*> blocks_;
+  char* next_ = nullptr;
+  size_t free_ = 0;
 };
 
 // One dataset of an episode.
@@ -124,7 +149,9 @@ class DatasetReader {
     const auto memory = memory_type_of(type_.get());
     if (!memory) fail("has values of a type that is neither a number nor text", "was the file written by Minari?");
     auto values = at::empty(std::vector<int64_t>(shape_.begin(), shape_.end()), memory->scalar);
-    if (values.numel() > 0) read_into(memory->type.get(), H5P_DEFAULT, values.data_ptr());
+    if (values.numel() > 0 && !(memory->scalar == at::kByte &&
+                                hdf5::read_byte_chunks(dataset_, shape_, most_bytes_, values.mutable_data_ptr<uint8_t>())))
+      read_into(memory->type.get(), H5P_DEFAULT, values.data_ptr());
     return {hdf5::is_bool(type_.get()) ? values.ne(0) : values, {}};
   }
 
@@ -157,17 +184,16 @@ class DatasetReader {
   template <class Row, class StringOf>
   ColumnValues variable_rows(hid_t memory, const StringOf& string_of) const {
     check_one_axis();
-    Allowance allowance{most_bytes_};
+    RowMemory row_memory(most_bytes_);
     const Handle transfer(H5Pcreate(H5P_DATASET_XFER), H5Pclose);
-    H5Pset_vlen_mem_manager(transfer.get(), Allowance::allocate, &allowance, Allowance::release, nullptr);
+    H5Pset_vlen_mem_manager(transfer.get(), RowMemory::allocate, &row_memory, RowMemory::release, nullptr);
+    // By default the library clears a megabyte for every read.
+    H5Pset_buffer(transfer.get(), std::clamp<size_t>(shape_[0] * sizeof(hvl_t), sizeof(hvl_t), 1 << 20), nullptr, nullptr);
     std::vector<Row> rows(shape_[0], Row{});
-    const herr_t status = H5Dread(dataset_.get(), memory, H5S_ALL, H5S_ALL, transfer.get(), rows.data());
-    const std::string why = status < 0 ? hdf5::reason() : "";
+    read_into(memory, transfer.get(), rows.data());
     ColumnValues column;
-    if (status >= 0)
-      for (const auto& row : rows) column.strings.push_back(string_of(row));
-    H5Dvlen_reclaim(memory, space_.get(), transfer.get(), rows.data());
-    if (status < 0) fail("cannot be read: " + why, "was the file copied whole? copy it again");
+    column.strings.reserve(rows.size());
+    for (const auto& row : rows) column.strings.push_back(string_of(row));
     return column;
   }
 

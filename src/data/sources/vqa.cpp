@@ -5,6 +5,7 @@
 #include "../image_folder.h"
 #include "formats.h"
 #include "mugato/core/error.h"
+#include "mugato/core/files.h"
 #include "mugato/core/text.h"
 #include "vqa_questions.h"
 
@@ -59,6 +60,7 @@ class Vqa : public Source {
     const size_t i = checked(index);
     auto raw = Source::raw(index);
     raw.id = std::string(set_.ids[i]);
+    raw.leaves[0].encoded = {read_file(folder_ / image_file(prefix_, set_.image_ids[i]))};
     std::vector<std::string> answers;
     for (size_t k = 0; k < set_.num_answers[i]; ++k) answers.push_back(set_.texts[set_.answers[set_.first_answer[i] + k]]);
     raw.leaves.push_back({"fields", "answers", {}, std::move(answers)});

@@ -80,6 +80,7 @@ class WebDataset : public Source {
     auto raw = Source::raw(index);
     const auto sample = sample_at(index);
     raw.id = sample->key;
+    raw.leaves[0].encoded = {sample->members.at(image_extension(*sample)).bytes};
     json attributes = {
         {"shard", shard_of(index).path.filename()}, {"key", sample->key}, {"image_ext", image_extension(*sample)}};
     if (sample->members.contains("json")) attributes["json"] = json_of(*sample, "json", name_of(index, *sample));
