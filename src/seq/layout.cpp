@@ -160,11 +160,8 @@ MicroBatch LayoutBuilder::finish() {
   layout.target_slots = as_tensor(target_slots_);
   layout.targets = as_tensor(targets_);
   layout.target_domains = as_tensor(target_domains_);
-  // The tensor takes over the bytes, by far the most of a batch of images.
-  auto* bytes = new std::vector<uint8_t>(std::move(patch_bytes_));
-  batch_.patches = at::from_blob(
-      bytes->data(), {static_cast<int64_t>(bytes->size()) / kPatchBytes, kPatchBytes}, [bytes](void*) { delete bytes; },
-      at::kByte);
+  batch_.patches = at::empty({static_cast<int64_t>(patch_bytes_.size()) / kPatchBytes, kPatchBytes}, at::kByte);
+  std::copy(patch_bytes_.begin(), patch_bytes_.end(), batch_.patches.data_ptr<uint8_t>());
   return std::move(batch_);
 }
 
