@@ -7,6 +7,7 @@
 #include "mugato/core/files.h"
 #include "mugato/core/random.h"
 #include "mugato/text/bpe.h"
+#include "nested.h"
 #include "temporary_folder.h"
 
 namespace mugato::text {
@@ -69,6 +70,7 @@ TEST(BpeBroken, WhatIsNoTokenizerJson) {
   expect_refused("", "is not JSON");
   expect_refused("{\"model\": ", "is not JSON");
   expect_refused("[]", "no tokenizer.json");
+  expect_refused(testing::nested(100'000), "nested too deeply");
   expect_refused("{}", "no tokenizer.json");
   expect_refused(R"({"model": 3})", "model is not an object");
   expect_refused(read_file(kFolder + "/vocab.json"), "it has no model");
