@@ -19,7 +19,9 @@ void fuzz(Input input) {
   static const Folder folder("lerobot");
   const std::string file = input.one_of(kFiles);
   folder.write(file, table_or_bytes(kFixtures / "lerobot" / file, input));
-  read_source(entry_of("lerobot", {.path = folder / file.substr(0, 4)}));
+  std::vector<std::string> cameras;
+  if (!file.ends_with(".mp4")) cameras = {"wrist"};  // pictures in the table; videos take long to decode
+  read_source(entry_of("lerobot", {.path = folder / file.substr(0, 4), .cameras = cameras}));
   folder.write(file, read_file(kFixtures / "lerobot" / file));
 }
 

@@ -42,7 +42,7 @@ class File {
 std::vector<std::string> objects_of(const std::string& bytes) {
   const File file(bytes);
   std::vector<std::string> names;
-  H5Ovisit(
+  H5Ovisit2(
       file.get(), H5_INDEX_NAME, H5_ITER_INC,
       [](hid_t, const char* name, const H5O_info_t*, void* names) -> herr_t {
         const std::string object = name;
@@ -77,7 +77,7 @@ Handle make_type(Input& input, int depth = 0) {
       break;
     case 3: {
       const hsize_t sizes[] = {size, 2};
-      type = {H5Tarray_create2(inner.get(), 1 + input.below(2), sizes), H5Tclose};
+      type = {H5Tarray_create2(inner.get(), input.flag() ? 1 : 2, sizes), H5Tclose};
       break;
     }
     case 4:

