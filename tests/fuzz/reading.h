@@ -43,14 +43,14 @@ inline const data::SourceRegistry& all_sources() {
 
 // Everything that a source gives of an episode; its fields fit the schema, or are refused.
 inline void read_episode(const data::Source& source, int64_t index, const Tokenizer* tokenizer) {
-  constexpr int64_t kLargeImage = 1 << 20;
+  constexpr int64_t kLarge = 1 << 14;  // values that take long to tokenize
   is_read([&] { source.raw(index); });
   is_read([&] { source.episode_return(index); });
   is_read([&] {
     const auto episode = source.get(index);
     TORCH_CHECK(episode.fields.size() == source.schema().fields.size() && episode.num_steps > 0, episode.id);
     const bool small = std::all_of(episode.fields.begin(), episode.fields.end(), [](const FieldValues& field) {
-      return !field.values.defined() || field.values.numel() < kLargeImage;
+      return !field.values.defined() || field.values.numel() < kLarge;
     });
     if (tokenizer && small) tokenizer->tokenize(source.schema(), episode);
   });
