@@ -21,13 +21,14 @@ namespace mugato::fuzz {
 
 inline const std::filesystem::path kFixtures = MUGATO_FIXTURES;
 
-// Calls what may refuse.
+// Calls what may refuse; an Error has a hint.
 template <class Read>
 bool is_read(const Read& read) {
   try {
     read();
     return true;
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    TORCH_CHECK(std::string_view(error.what()).find("\nhint: ") != std::string_view::npos, "no hint: ", error.what());
     return false;
   }
 }
