@@ -65,8 +65,9 @@ inline void read_source(const data::DataEntry& entry) {
     source->about();
     source->reading_order();
     const bool valid = is_read([&] { validate(source->schema(), tokenizer.vocabulary()); });
-    for (const int64_t index : std::set<int64_t>{0, std::min<int64_t>(1, source->size() - 1), source->size() - 1})
-      read_episode(*source, index, valid ? &tokenizer : nullptr);
+    const int64_t last = source->size() - 1;
+    for (const int64_t index : std::set<int64_t>{0, 1, last})
+      if (index >= 0 && index <= last) read_episode(*source, index, valid ? &tokenizer : nullptr);
   });
 }
 
