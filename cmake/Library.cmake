@@ -22,6 +22,8 @@ target_compile_options(mugato_flags INTERFACE -Wall -Wextra -Wshadow -Wconversio
 if(MUGATO_SANITIZE)
   target_compile_options(mugato_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g1)
   target_link_options(mugato_flags INTERFACE -fsanitize=address,undefined)
+  # What the fuzzers of tests/fuzz are guided by; only Clang has it.
+  target_compile_options(mugato_flags INTERFACE $<$<CXX_COMPILER_ID:Clang>:-fsanitize=fuzzer-no-link>)
   # Sanitized, g++ 12 takes std::optional<at::Generator>() in LibTorch's headers for uninitialised.
   target_compile_options(mugato_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 endif()

@@ -17,7 +17,11 @@ at::Tensor decode_with_opencv(std::string_view bytes, ImageSize size, const std:
   if (bytes.size() > kMaxFile) refuse_image(name, "it has more than 64 MiB");
   const auto image = rgb_image(size.height, size.width, name);
   const cv::Mat file(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data()));
-  const cv::Mat bgr = cv::imdecode(file, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
+  cv::Mat bgr;
+  try {
+    bgr = cv::imdecode(file, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
+  } catch (const cv::Exception&) {  // a side of more than 2^20 pixels
+  }
   if (bgr.empty()) refuse_image(name, "its data are cut, damaged or of an unusual kind");
   if (bgr.rows != size.height || bgr.cols != size.width) refuse_image(name, "it has another size than its header says");
   cv::Mat rgb(bgr.rows, bgr.cols, CV_8UC3, image.mutable_data_ptr());

@@ -1,16 +1,12 @@
 #include "json_records.h"
 
+#include "../core/json_depth.h"
 #include "mugato/core/error.h"
 #include "stream.h"
 
 namespace mugato::data {
-namespace {
 
 using nlohmann::json;
-
-constexpr int kMaxDepth = 100;
-
-}  // namespace
 
 std::string JsonRecord::name() const {
   return "'" + file.string() + "', " + (is_line ? "line " + std::to_string(number) : list + "[" + std::to_string(number) + "]");
@@ -47,7 +43,7 @@ json read_json_records(const std::filesystem::path& file, const std::function<vo
   int list_depth = -1;  // of the list that is being read, -1 between lists
   int64_t number = 0;
   const auto keep = [&](int depth, json::parse_event_t event, json& parsed) {
-    if (depth > kMaxDepth) throw Error("'" + file.string() + "' is nested too deeply", "the file is not of this format");
+    if (depth > kMaxJsonDepth) throw Error("'" + file.string() + "' is nested too deeply", "the file is not of this format");
     if (event == json::parse_event_t::key && depth == 1) list = parsed;
     if (event == json::parse_event_t::array_start && depth <= 1 && list_depth < 0) list_depth = depth, number = 0;
     if (event == json::parse_event_t::array_end && depth == list_depth) list_depth = -1;
@@ -67,6 +63,9 @@ void read_json_lines(const std::filesystem::path& file, const std::function<void
   std::string line;
   for (int64_t number = 0; std::getline(stream, line); ++number) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    if (is_nested_too_deeply(line))
+      throw Error("'" + file.string() + "', line " + std::to_string(number + 1) + ": it is nested too deeply",
+                  "the file is not of this format");
     auto fields = json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (!fields.is_object())
       throw Error("'" + file.string() + "', line " + std::to_string(number + 1) + ": it is no JSON object",

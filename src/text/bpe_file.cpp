@@ -5,6 +5,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "../core/json_depth.h"
 #include "byte_tokens.h"
 #include "mugato/core/error.h"
 #include "mugato/core/files.h"
@@ -66,6 +67,7 @@ class Node {
 };
 
 json parse(const std::string& bytes, const std::string& origin) {
+  if (is_nested_too_deeply(bytes)) throw Error("'" + origin + "' is JSON that is nested too deeply", "is it a tokenizer.json?");
   try {
     return json::parse(bytes);
   } catch (const json::exception& failure) {

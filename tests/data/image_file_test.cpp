@@ -115,6 +115,8 @@ TEST(ImageFile, HugeImagesAreRefusedByTheirHeaders) {
     EXPECT_THAT(message_of([&] { decode_image(file, "big"); }),
                 HasSubstr("big: the image cannot be read: it has 100000x100000 pixels, the most is 100000000"));
   EXPECT_THAT(message_of([&] { decode_image(jpeg, "big"); }), HasSubstr("65000x65000 pixels"));
+  EXPECT_THAT(message_of([] { decode_image("P6 2000000 1 255\n" + std::string(6'000'000, 'x'), "wide"); }),
+              HasSubstr("wide: the image cannot be read: "));
 }
 
 TEST(ImageFile, WhatIsNoImageIsNamed) {

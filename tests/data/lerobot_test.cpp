@@ -9,6 +9,7 @@
 #include "data/read_json.h"
 #include "message_of.h"
 #include "mugato/data/sources.h"
+#include "nested.h"
 #include "src/data/sources/lerobot_info.h"
 #include "temporary_folder.h"
 
@@ -18,6 +19,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::message_of;
+using testing::nested;
 
 const std::string kFolder = std::string(MUGATO_FIXTURES) + "/lerobot";
 constexpr const char* kTop = "observation.images.top";
@@ -176,6 +178,7 @@ TEST_F(LeRobotBroken, NamesWhatInfoSaysWrong) {
   };
   EXPECT_THAT(changed("\"v3.0\"", "\"v1.6\""), HasSubstr("info.json: the data set has the layout v1.6"));
   EXPECT_THAT(changed("{", ""), HasSubstr("info.json is no JSON"));
+  EXPECT_THAT(changed("\"fps\": 10", "\"fps\": " + nested(100'000)), HasSubstr("info.json is JSON that is nested too deeply"));
   EXPECT_THAT(changed("\"fps\": 10", "\"fps\": 0"), HasSubstr("fps is 0"));
   EXPECT_THAT(changed("\"fps\"", "\"spf\""), HasSubstr("has no key 'fps'"));
   EXPECT_THAT(changed("\"total_episodes\": 4", "\"total_episodes\": 5"),

@@ -105,6 +105,33 @@ TEST(MinariBroken, LeavesThatAreNotThoseOfTheSpace) {
               HasSubstr("episode 3: 'observations/direction' has values that are not whole numbers"));
 }
 
+TEST(MinariBroken, NothingIsReadFromOtherFiles) {
+  const EditedSet other(kGrid), set(kGrid);
+  const auto edit = [&](const std::string& removed, const std::function<void(hid_t)>& change) {
+    set.remove(removed);
+    const hid_t file = H5Fopen(set.file().c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+    change(file);
+    H5Fclose(file);
+  };
+  const auto link = [&](hid_t file, const char* name) {
+    EXPECT_GE(H5Lcreate_external(other.file().c_str(), name, file, name, H5P_DEFAULT, H5P_DEFAULT), 0);
+  };
+  edit("episode_0/actions", [&](hid_t file) { link(file, "episode_0/actions"); });
+  EXPECT_THAT(message_of_reading(set, 0), HasSubstr("episode 0: 'actions' cannot be read: "));
+  edit("episode_1/rewards", [&](hid_t file) {
+    const hid_t layout = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_external(layout, other.metadata().c_str(), 0, 16);
+    const hsize_t rows = static_cast<hsize_t>(num_observations(other, 1) - 1);
+    const hid_t space = H5Screate_simple(1, &rows, nullptr);
+    H5Dclose(H5Dcreate2(file, "episode_1/rewards", H5T_NATIVE_DOUBLE, space, H5P_DEFAULT, layout, H5P_DEFAULT));
+    H5Sclose(space);
+    H5Pclose(layout);
+  });
+  EXPECT_THAT(message_of_reading(set, 1), HasSubstr("episode 1: 'rewards' has its values in another file"));
+  edit("episode_2", [&](hid_t file) { link(file, "episode_2"); });
+  EXPECT_THAT(message_of_reading(set, 3), HasSubstr("episode 2: its attribute 'total_steps' cannot be read: "));
+}
+
 TEST(MinariBroken, PicturesThatAreNoJpegOfTheirSize) {
   const EditedSet set(kPictures);
   const std::string name = "episode_1/observations/image";

@@ -77,7 +77,7 @@ void expect_episode_is_of_raw(const Source& source, int64_t index, const std::ma
   for (const auto& [field_name, leaf_name] : names) {
     const auto i = static_cast<size_t>(source.schema().index_of(field_name));
     const auto leaf = std::find_if(raw.leaves.begin(), raw.leaves.end(),
-                                   [&](const Leaf& candidate) { return candidate.group + ":" + candidate.name == leaf_name; });
+                                   [&, &name = leaf_name](const Leaf& one) { return one.group + ":" + one.name == name; });
     ASSERT_NE(leaf, raw.leaves.end()) << leaf_name;
     const auto& field = source.schema().fields[i];
     if (field.modality == Modality::kText) {

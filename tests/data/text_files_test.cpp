@@ -4,6 +4,7 @@
 
 #include "message_of.h"
 #include "mugato/core/files.h"
+#include "nested.h"
 #include "src/data/csv.h"
 #include "src/data/file_list.h"
 #include "src/data/image_folder.h"
@@ -16,6 +17,7 @@ namespace mugato::data {
 namespace {
 
 using mugato::testing::message_of;
+using mugato::testing::nested;
 using mugato::testing::TemporaryFolder;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -118,6 +120,9 @@ TEST(JsonRecords, WhatIsBrokenIsNamed) {
   EXPECT_THAT(read(R"({"a": [{"id": 1}, {"id": "2"}]})"), HasSubstr("a.json', a[1]: there is no whole number 'id'"));
   EXPECT_THAT(read("[" + std::string(100'000, '[')), HasSubstr("nested too deeply"));
   EXPECT_THAT(read("{\"a\": \"\xff\"}"), HasSubstr("is no JSON"));
+  write_file_atomically(folder / "deep.jsonl", "{\"id\": " + nested(100'000) + "}");
+  EXPECT_THAT(message_of([&] { read_json_lines(folder / "deep.jsonl", [](const JsonRecord&) {}); }),
+              HasSubstr("deep.jsonl', line 1: it is nested too deeply"));
   write_file_atomically(folder / "a.jsonl", "{\"id\": 1}\n\n{\"id\": }\n");
   EXPECT_THAT(message_of([&] { read_json_lines(folder / "a.jsonl", [](const JsonRecord&) {}); }),
               HasSubstr("line 3: it is no JSON"));

@@ -12,12 +12,14 @@
 #include "mugato/core/random.h"
 #include "mugato/data/digest.h"
 #include "mugato/data/order.h"
+#include "nested.h"
 #include "temporary_folder.h"
 
 namespace mugato::data {
 namespace {
 
 using mugato::testing::message_of;
+using mugato::testing::nested;
 using mugato::testing::TemporaryFolder;
 using nlohmann::json;
 using ::testing::AllOf;
@@ -172,6 +174,8 @@ TEST(WebDataset, CaptionsOfOtherPlaces) {
               HasSubstr("sample '000000000': its JSON has no text 'width'"));
   const Shard shard(tar_member("k.jpg", picture()) + tar_member("k.caption", "x") + kTarEnd);
   EXPECT_EQ(webdataset(shard.file, "caption")->get(0).fields[1].text[0], "x");
+  const Shard deep(sample("a") + tar_member("a.json", "{\"x\": " + nested(100'000) + "}") + kTarEnd);
+  EXPECT_THAT(message_of([&] { webdataset(deep.file)->raw(0); }), HasSubstr("sample 'a', .json: it is nested too deeply"));
   for (const char* place : {"json", ":x", "txt:field", "png"})
     EXPECT_THAT(shard.refusal(place), HasSubstr("no place of a caption"));
 }

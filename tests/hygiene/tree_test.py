@@ -33,7 +33,7 @@ class Tree(unittest.TestCase):
                 self.assertRegex(header.read_text(), re.compile(r"^#pragma once$", re.MULTILINE))
 
     def test_scripts_can_be_run(self):
-        for script in ("setup", "build", "quickstart", "check"):
+        for script in ("setup", "build", "quickstart", "check", "fuzz"):
             with self.subTest(script=script):
                 path = ROOT / "tools" / script
                 self.assertTrue(path.stat().st_mode & 0o111)

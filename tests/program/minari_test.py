@@ -12,7 +12,7 @@ def read_by_minari(folder):
     result = subprocess.run(["/usr/bin/python3", "-B", harness.ROOT / "tools/python/minari_expected.py", folder], text=True,
                             capture_output=True, env={**os.environ, "PYTHONPATH": str(harness.ROOT / ".deps/python")})
     if result.returncode != 0:
-        raise AssertionError(f"minari cannot read {folder} (tools/setup --python installs it):\n{result.stderr}")
+        raise AssertionError(f"minari cannot read {folder} (tools/setup --tests installs it):\n{result.stderr}")
     return json.loads(result.stdout)
 
 

@@ -7,6 +7,7 @@
 #include "mugato/core/files.h"
 #include "mugato/core/random.h"
 #include "mugato/text/bpe.h"
+#include "nested.h"
 #include "temporary_folder.h"
 
 namespace mugato::text {
@@ -72,8 +73,8 @@ TEST(BpeBroken, WhatIsNoTokenizerJson) {
   expect_refused("{}", "no tokenizer.json");
   expect_refused(R"({"model": 3})", "model is not an object");
   expect_refused(read_file(kFolder + "/vocab.json"), "it has no model");
-  expect_refused(std::string(100'000, '['), "is not JSON");
-  expect_refused(std::string(100'000, '[') + std::string(100'000, ']'), "no tokenizer.json");
+  expect_refused(testing::nested(100'000), "nested too deeply");
+  expect_refused("{\"model\": {\"dropout\": " + testing::nested(100'000) + "}}", "nested too deeply");
 }
 
 TEST(BpeBroken, Ids) {

@@ -119,6 +119,14 @@ json& place_of(json& attributes, const std::string& name, const std::string& whe
   return *place;
 }
 
+Handle access_within_file(hid_t kind) {
+  Handle access(H5Pcreate(kind), H5Pclose);
+  H5Pset_elink_cb(
+      access.get(), [](const char*, const char*, const char*, const char*, unsigned*, hid_t, void*) -> herr_t { return -1; },
+      nullptr);
+  return access;
+}
+
 }  // namespace
 
 Lock::Lock() : lock_(mutex_of_library()) { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
@@ -141,6 +149,24 @@ Handle open_file(const std::filesystem::path& path) {
   if (!file)
     throw Error("'" + path.string() + "' cannot be opened as HDF5: " + reason(), "was the file copied whole? copy it again");
   return file;
+}
+
+Handle open_group(hid_t parent, const std::string& path) {
+  return {H5Gopen2(parent, path.c_str(), access_within_file(H5P_GROUP_ACCESS).get()), H5Gclose};
+}
+
+Handle open_dataset(hid_t parent, const std::string& path) {
+  return {H5Dopen2(parent, path.c_str(), access_within_file(H5P_DATASET_ACCESS).get()), H5Dclose};
+}
+
+Handle open_attribute(hid_t parent, const std::string& object, const std::string& name) {
+  const auto access = access_within_file(H5P_LINK_ACCESS);
+  return {H5Aopen_by_name(parent, object.c_str(), name.c_str(), H5P_DEFAULT, access.get()), H5Aclose};
+}
+
+bool has_values_elsewhere(const Handle& dataset) {
+  const Handle made(H5Dget_create_plist(dataset.get()), H5Pclose);
+  return H5Pget_layout(made.get()) == H5D_VIRTUAL || H5Pget_external_count(made.get()) > 0;
 }
 
 bool is_bool(hid_t type) {

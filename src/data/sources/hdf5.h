@@ -51,12 +51,14 @@ class Handle {
 // Throws Error with the file and the library's reason.
 Handle open_file(const std::filesystem::path& path);
 
-inline Handle open_group(hid_t parent, const std::string& path) {
-  return {H5Gopen2(parent, path.c_str(), H5P_DEFAULT), H5Gclose};
-}
-inline Handle open_dataset(hid_t parent, const std::string& path) {
-  return {H5Dopen2(parent, path.c_str(), H5P_DEFAULT), H5Dclose};
-}
+// A file may say that a part of it is in another file of the machine: such links are not followed, they fail.
+Handle open_group(hid_t parent, const std::string& path);
+Handle open_dataset(hid_t parent, const std::string& path);
+Handle open_attribute(hid_t parent, const std::string& object, const std::string& name);
+
+// Whether the values of a dataset are in other files.
+bool has_values_elsewhere(const Handle& dataset);
+
 inline Handle type_of(const Handle& dataset) { return {H5Dget_type(dataset.get()), H5Tclose}; }
 inline Handle space_of(const Handle& dataset) { return {H5Dget_space(dataset.get()), H5Sclose}; }
 

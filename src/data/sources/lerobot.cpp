@@ -179,6 +179,10 @@ class LeRobotSource : public Source {
     }
     for (const char* needed : {"timestamp", "episode_index", "task_index"})
       if (!has_column(needed)) throw Error(name_ + ": info.json has no feature '" + std::string(needed) + "'", "make it again");
+    for (const char* number : {"timestamp", "episode_index", "task_index", "next.reward", "next.success"})
+      if (has_column(number) && !table.column(number).is_one_number())
+        throw Error(table.name() + " column '" + number + "' is " + table.column(number).type + ", not a number a row",
+                    "make the data set again");
   }
 
   // The episodes of a table, one after the other.

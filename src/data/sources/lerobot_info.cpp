@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "../../core/json_depth.h"
 #include "mugato/core/error.h"
 #include "parquet_file.h"
 
@@ -22,6 +23,7 @@ constexpr int kMaxDepth = 8;                   // of statistics
 const char* const kFolder = "the path of a LeRobot data set is the folder that has meta/, data/ and videos/";
 
 json parsed(std::string_view text, const std::string& where) {
+  if (is_nested_too_deeply(text)) throw Error(where + " is JSON that is nested too deeply", "make or download it again");
   try {
     return json::parse(text);
   } catch (const json::exception& broken) {
@@ -89,7 +91,8 @@ LeRobotFeature feature_of(const std::string& name, const json& description, cons
   feature.channels_first = names != description.end() && names->is_array() && !names->empty() && names->front().is_string() &&
                            names->front().get<std::string>().starts_with("channel");
   const auto details = description.find("info");
-  feature.depth_map = details != description.end() && details->is_object() && details->value("video.is_depth_map", false);
+  feature.depth_map =
+      details != description.end() && details->is_object() && details->value("video.is_depth_map", json()) == true;
   if (feature.channels_first) std::rotate(feature.shape.begin(), feature.shape.begin() + 1, feature.shape.end());
   return feature;
 }
@@ -231,6 +234,8 @@ class Reader {
     for (const auto& camera : video_keys()) {
       const auto prefix = "videos/" + camera + "/";
       const auto video_chunk = whole(prefix + "chunk_index"), video_file = whole(prefix + "file_index");
+      if (const auto& column = table.column(prefix + "from_timestamp"); !column.is_one_number())
+        throw Error(table.name() + " column '" + column.name + "' is " + column.type, "seconds");
       const auto begin = column_values(table, {prefix + "from_timestamp"}, num_rows)[0].numbers.to(at::kDouble);
       for (size_t i = 0; i < index.size(); ++i)
         result_.episodes[first + i].videos[camera] = {

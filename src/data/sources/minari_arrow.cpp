@@ -61,9 +61,11 @@ Table read_parquet(const std::string& path, std::span<const MinariLeaf> leaves) 
   return unwrapped(reader->ReadTable(columns), path);
 }
 
-void check(const arrow::Array& array, const std::string& where) {
-  const auto status = array.ValidateFull();
+void check_sound(const arrow::Status& status, const std::string& where) {
   if (!status.ok()) throw Error(where + " is broken: " + status.message(), kHint);
+}
+
+void check(const arrow::Array& array, const std::string& where) {
   if (array.null_count() > 0) throw Error(where + " has rows without a value", "Minari writes every value of every timestep");
 }
 
@@ -117,6 +119,7 @@ class ArrowStorage : public MinariStorage {
   std::vector<ColumnValues> read(int64_t episode, std::span<const MinariLeaf> leaves) const override {
     const std::string path = file(episode);
     const auto table = format_ == "parquet" ? read_parquet(path, leaves) : read_arrow(path);
+    check_sound(table->Validate(), path);
     const int64_t steps = num_steps(episode);
     if (table->num_rows() != steps + 1)
       throw Error(path + " has " + std::to_string(table->num_rows()) + " rows, not " + std::to_string(steps + 1) +
@@ -128,6 +131,7 @@ class ArrowStorage : public MinariStorage {
       const auto chunks = table->GetColumnByName(leaf.top);
       if (!chunks)
         throw Error(path + " has no column '" + leaf.top + "'", "Minari writes it; was the file made by another program?");
+      check_sound(chunks->ValidateFull(), where);  // the file says lengths and offsets
       const auto whole = chunks->num_chunks() == 1 ? chunks->chunk(0) : unwrapped(arrow::Concatenate(chunks->chunks()), where);
       columns.push_back(read_leaf(whole->Slice(0, steps + (leaf.has_last_row() ? 1 : 0)), leaf, where));
     }

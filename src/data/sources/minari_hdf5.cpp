@@ -112,6 +112,7 @@ class DatasetReader {
   DatasetReader(hid_t episode, const std::string& path, std::string where, uint64_t file_size)
       : where_(std::move(where)), dataset_(hdf5::open_dataset(episode, path)) {
     if (!dataset_) fail("cannot be read: " + hdf5::reason(), "metadata.json's spaces and the file have to agree");
+    if (hdf5::has_values_elsewhere(dataset_)) fail("has its values in another file", "such data sets are not to be trusted");
     type_ = hdf5::type_of(dataset_);
     space_ = hdf5::space_of(dataset_);
     const int rank = H5Sget_simple_extent_ndims(space_.get());
@@ -279,13 +280,13 @@ class Hdf5Storage : public MinariStorage {
 
   int64_t read_num_steps(int64_t episode) const {
     const std::string group = kEpisode + std::to_string(episode);
-    const Handle attribute(H5Aopen_by_name(file_.get(), group.c_str(), "total_steps", H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+    const auto attribute = hdf5::open_attribute(file_.get(), group, "total_steps");
     const Handle space(attribute ? H5Aget_space(attribute.get()) : -1, H5Sclose);
     int64_t steps = 0;
     if (!space || H5Sget_simple_extent_npoints(space.get()) != 1 || H5Aread(attribute.get(), H5T_NATIVE_INT64, &steps) < 0)
       throw Error(name(episode) + ": its attribute 'total_steps' cannot be read: " + hdf5::reason(),
                   "was the file written by Minari? copy it again");
-    if (steps < 1)
+    if (steps < 1 || steps == INT64_MAX)
       throw Error(name(episode) + ": its attribute 'total_steps' is " + std::to_string(steps), "an episode has a timestep");
     return steps;
   }

@@ -26,6 +26,7 @@ namespace mugato::data {
 namespace {
 
 constexpr int64_t kMaxMemory = int64_t{1} << 30;  // of one open file: what a broken page may claim at most
+constexpr int64_t kMaxRows = int64_t{1} << 40;    // of a row group: so that sums stay far from the largest number
 constexpr int64_t kLocalBuffer = 64 << 10, kRemoteBuffer = 1 << 20;
 
 const char* const kBroken = "the file may be cut off, or no Parquet: make or download it again";
@@ -154,15 +155,13 @@ std::optional<std::pair<double, double>> limits_of(const parquet::ColumnChunkMet
 }
 
 // What a column of a row group takes in memory. Its encoded size says little where values repeat.
-int64_t decoded_bytes(const parquet::ColumnChunkMetaData& chunk) {
-  int64_t width = 8;
-  if (chunk.type() == parquet::Type::BYTE_ARRAY) {
-    width = sizeof(std::string);
-    const auto sizes = chunk.size_statistics();
-    if (sizes && sizes->unencoded_byte_array_data_bytes)
-      return *sizes->unencoded_byte_array_data_bytes + chunk.num_values() * width;
-  }
-  return std::max(chunk.total_uncompressed_size(), chunk.num_values() * width);
+double decoded_bytes(const parquet::ColumnChunkMetaData& chunk) {
+  const bool is_text = chunk.type() == parquet::Type::BYTE_ARRAY;
+  const double values = static_cast<double>(chunk.num_values()) * (is_text ? sizeof(std::string) : 8);
+  const auto sizes = is_text ? chunk.size_statistics() : nullptr;
+  if (sizes && sizes->unencoded_byte_array_data_bytes)
+    return static_cast<double>(*sizes->unencoded_byte_array_data_bytes) + values;
+  return std::max(static_cast<double>(chunk.total_uncompressed_size()), values);
 }
 
 class File : public ParquetFile {
@@ -176,7 +175,8 @@ class File : public ParquetFile {
     for (const auto& field : schema->fields()) columns_.push_back(column_of(*field));
     for (int i = 0; i < footer_->num_row_groups(); ++i) {
       row_groups_.push_back(footer_->RowGroup(i)->num_rows());
-      if (row_groups_.back() < 0) throw Error(name_ + ": a row group with a negative number of rows", kBroken);
+      if (row_groups_.back() < 0 || row_groups_.back() > kMaxRows)
+        throw Error(name_ + ": a row group of " + std::to_string(row_groups_.back()) + " rows", kBroken);
     }
   }
 
@@ -188,7 +188,7 @@ class File : public ParquetFile {
     const auto leaves = leaves_of(columns);
     double bytes = 0;
     for (int group = 0; group < footer_->num_row_groups(); ++group)
-      for (const int leaf : leaves) bytes += static_cast<double>(decoded_bytes(*footer_->RowGroup(group)->ColumnChunk(leaf)));
+      for (const int leaf : leaves) bytes += decoded_bytes(*footer_->RowGroup(group)->ColumnChunk(leaf));
     return std::max<int64_t>(1, std::llround(std::min(bytes / static_cast<double>(std::max<int64_t>(num_rows(), 1)), 1e15)));
   }
 

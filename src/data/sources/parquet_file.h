@@ -30,6 +30,8 @@ struct ParquetColumn {
   at::ScalarType number = at::kFloat;  // kNumber alone
   int64_t depth = 0;                   // levels of lists around it
   std::string type;                    // as Arrow calls it
+
+  bool is_one_number() const { return kind == Kind::kNumber && depth == 0; }
 };
 const char* name_of(ParquetColumn::Kind kind);
 

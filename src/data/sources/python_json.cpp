@@ -5,6 +5,7 @@
 #include <limits>
 #include <string_view>
 
+#include "../../core/json_depth.h"
 #include "mugato/core/error.h"
 
 namespace mugato::data {
@@ -47,6 +48,7 @@ std::string with_words_quoted(std::string_view text) {
 }  // namespace
 
 nlohmann::json parse_python_json(const std::string& text, const std::string& where) {
+  if (is_nested_too_deeply(text)) throw Error(where + " is JSON that is nested too deeply", "was the file written by Minari?");
   try {
     return nlohmann::json::parse(text.find("NaN") == text.npos && text.find("Infinity") == text.npos ? text
                                                                                                      : with_words_quoted(text));

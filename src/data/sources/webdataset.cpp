@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "../../core/json_depth.h"
 #include "../file_list.h"
 #include "../image_file.h"
 #include "../parallel.h"
@@ -176,7 +177,9 @@ class WebDataset : public Source {
   }
 
   static json json_of(const TarSample& sample, const std::string& extension, const std::string& name) {
-    auto all = json::parse(sample.members.at(extension).bytes, nullptr, /*allow_exceptions=*/false);
+    const auto& bytes = sample.members.at(extension).bytes;
+    if (is_nested_too_deeply(bytes)) throw Error(name + ", ." + extension + ": it is nested too deeply", "write it again");
+    auto all = json::parse(bytes, nullptr, /*allow_exceptions=*/false);
     if (!all.is_object()) throw Error(name + ", ." + extension + ": it is no JSON object", "write the sample again");
     return all;
   }
