@@ -52,9 +52,46 @@ bool is_bare(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
 }
 
+// Behind the string that begins at `start`, one of several lines or not; where it does not end, behind its line or the text.
+size_t end_of_string(std::string_view text, size_t start) {
+  const char quote = text[start];
+  const std::string one(1, quote), three(3, quote);
+  const bool is_long = text.substr(start).starts_with(three);
+  const std::string& delimiter = is_long ? three : one;
+  for (size_t i = start + delimiter.size(); i < text.size(); ++i) {
+    if (quote == '"' && text[i] == '\\') ++i;
+    else if (!is_long && text[i] == '\n') return i;
+    else if (text.substr(i).starts_with(delimiter)) {
+      i += delimiter.size();
+      for (int extra = 0; is_long && extra < 2 && i < text.size() && text[i] == quote; ++extra) ++i;  // quotes before the end
+      return i;
+    }
+  }
+  return text.size();
+}
+
+// toml++ has undefined behaviour where a letter beyond ASCII stands outside of strings and comments. TOML allows none there.
+void refuse_bare_letters(std::string_view text, const std::string& file) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  for (size_t i = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0; i < text.size();) {
+    if (text[i] == '"' || text[i] == '\'') {
+      i = end_of_string(text, i);
+    } else if (text[i] == '#') {
+      i = std::min(text.find('\n', i), text.size());
+    } else if (static_cast<unsigned char>(text[i]) >= 0x80) {
+      throw Error(file + ":" + std::to_string(1 + std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(i), '\n')) +
+                      ": a letter beyond ASCII stands outside of quotes",
+                  "put the name or text that it is of in quotes");
+    } else {
+      ++i;
+    }
+  }
+}
+
 }  // namespace
 
 TomlNode parse_toml(std::string_view text, const std::string& file) {
+  refuse_bare_letters(text, file);
   try {
     const toml::table table = toml::parse(text, std::string_view(file));
     TomlNode root;

@@ -203,6 +203,26 @@ TEST(Keys, WhatIsNotTomlNamesFileAndLine) {
   EXPECT_THAT(read_error("run.out = \"\xff\""), StartsWith("run.toml:1: "));
 }
 
+TEST(Keys, LettersBeyondAsciiStandInQuotes) {
+  for (const std::string bare : {"é = 1", "a.ü = 1", "\uFEEF = 1", "run.seed = 1 \u3042", "run.seed\u00A0= 1", "run.out = 'a'é",
+                                 "run.out = \"\"\"a\"\"\"\"\"é"})
+    EXPECT_THAT(read_error("model.width = 3\n" + bare + "\n"),
+                StartsWith("run.toml:2: a letter beyond ASCII stands outside of quotes"))
+        << bare;
+  for (const std::string quoted :
+       {"run.out = \"é\\\"ü\"", "run.out = 'é' # ü", "run.out = '''\né' ''ü'''", "run.\"out\" = 'x' # ' é\n# \" é",
+        "run.out = \"\"\"é\"\\\"\"\"ü\"\"\"\"\"", "# 'é\nrun.out = \"# é\""}) {
+    Options options;
+    KeyTable keys = declare_all(options);
+    keys.read_toml(quoted, "run.toml");
+    EXPECT_NE(options.out, Options().out) << quoted;
+  }
+  Options options;
+  KeyTable keys = declare_all(options);
+  keys.set("run.out=runs/é");
+  EXPECT_EQ(options.out, "runs/é");
+}
+
 TEST(Keys, SetTakesTomlAndBareWords) {
   Options options;
   options.data.resize(2);

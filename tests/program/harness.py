@@ -119,7 +119,7 @@ def make_bench_data(folder):
     result = subprocess.run(["/usr/bin/python3", "-B", ROOT / "tools/python/make_bench_data.py", folder, "--episodes", "4"],
                             text=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT / ".deps/python")})
     if result.returncode != 0:
-        raise AssertionError(f"no data to measure (tools/setup --python installs minari):\n{result.stderr}")
+        raise AssertionError(f"no data to measure (tools/setup --tests installs minari):\n{result.stderr}")
 
 
 SIGKILL = signal.SIGKILL
