@@ -7,9 +7,9 @@ void fuzz(Input input) {
   static const auto names = std::to_array({"arrow-box-v0", "arrow-mixed-v0", "arrow-mixed-raw-v0", "arrow-pair-v0",
                                            "parquet-box-v0", "parquet-mixed-v0", "parquet-pair-v0"});
   static const auto sets = [] {
-    std::vector<std::unique_ptr<Folder>> sets;
-    for (const std::string name : names) sets.push_back(std::make_unique<Folder>("minari_arrow/" + name));
-    return sets;
+    std::vector<std::unique_ptr<Folder>> folders;
+    for (const std::string name : names) folders.push_back(std::make_unique<Folder>("minari_arrow/" + name));
+    return folders;
   }();
   const auto which = input.below(names.size());
   const std::string set = names[which],

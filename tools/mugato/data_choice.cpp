@@ -59,8 +59,7 @@ ChosenData choose(const DataChoice& choice, const run::Registries& registries, V
     std::shared_ptr<const data::Source> source;
     if (auto facts = chosen.parts.facts_of(entry.domain()); view == View::kTrained)
       source = data::open_training(registries.sources, entry, facts);
-    else
-      source = data::build_source(registries.sources, entry, data::Split::kTrain);
+    else source = data::build_source(registries.sources, entry, data::Split::kTrain);
     const bool endless = source->size() == data::Source::kUnbounded;
     const int64_t most = choice.episodes > 0 ? choice.episodes : endless ? DataChoice::kEndless : source->size();
     const int64_t num_episodes = std::min(most, source->size());

@@ -66,7 +66,8 @@ void add_data_digest(CLI::App& data) {
   command->add_flag("--json", *as_json, "one JSON object a source");
   command->callback([choice, as_json] {
     const run::Registries registries;
-    for (const auto& chosen : choose(*choice, registries, View::kFound).sources) *as_json ? print_json(chosen) : print_text(chosen);
+    for (const auto& chosen : choose(*choice, registries, View::kFound).sources)
+      *as_json ? print_json(chosen) : print_text(chosen);
   });
 }
 

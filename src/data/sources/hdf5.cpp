@@ -119,10 +119,12 @@ json& place_of(json& attributes, const std::string& name, const std::string& whe
   return *place;
 }
 
-Handle access_within_file(hid_t kind) {
-  Handle access(H5Pcreate(kind), H5Pclose);
+// A list of properties for opening what lies within a file. Making one takes longer than opening with it, so each is made once
+// and left to the library's own end.
+hid_t access_within_file(hid_t kind) {
+  const hid_t access = H5Pcreate(kind);
   H5Pset_elink_cb(
-      access.get(), [](const char*, const char*, const char*, const char*, unsigned*, hid_t, void*) -> herr_t { return -1; },
+      access, [](const char*, const char*, const char*, const char*, unsigned*, hid_t, void*) -> herr_t { return -1; },
       nullptr);
   return access;
 }
@@ -152,21 +154,22 @@ Handle open_file(const std::filesystem::path& path) {
 }
 
 Handle open_group(hid_t parent, const std::string& path) {
-  return {H5Gopen2(parent, path.c_str(), access_within_file(H5P_GROUP_ACCESS).get()), H5Gclose};
+  static const hid_t access = access_within_file(H5P_GROUP_ACCESS);
+  return {H5Gopen2(parent, path.c_str(), access), H5Gclose};
 }
 
 Handle open_dataset(hid_t parent, const std::string& path) {
-  return {H5Dopen2(parent, path.c_str(), access_within_file(H5P_DATASET_ACCESS).get()), H5Dclose};
+  static const hid_t access = access_within_file(H5P_DATASET_ACCESS);
+  return {H5Dopen2(parent, path.c_str(), access), H5Dclose};
 }
 
 Handle open_attribute(hid_t parent, const std::string& object, const std::string& name) {
-  const auto access = access_within_file(H5P_LINK_ACCESS);
-  return {H5Aopen_by_name(parent, object.c_str(), name.c_str(), H5P_DEFAULT, access.get()), H5Aclose};
+  static const hid_t access = access_within_file(H5P_LINK_ACCESS);
+  return {H5Aopen_by_name(parent, object.c_str(), name.c_str(), H5P_DEFAULT, access), H5Aclose};
 }
 
-bool has_values_elsewhere(const Handle& dataset) {
-  const Handle made(H5Dget_create_plist(dataset.get()), H5Pclose);
-  return H5Pget_layout(made.get()) == H5D_VIRTUAL || H5Pget_external_count(made.get()) > 0;
+bool has_values_elsewhere(const Handle& creation) {
+  return H5Pget_layout(creation.get()) == H5D_VIRTUAL || H5Pget_external_count(creation.get()) != 0;
 }
 
 bool is_bool(hid_t type) {

@@ -56,8 +56,11 @@ Handle open_group(hid_t parent, const std::string& path);
 Handle open_dataset(hid_t parent, const std::string& path);
 Handle open_attribute(hid_t parent, const std::string& object, const std::string& name);
 
-// Whether the values of a dataset are in other files.
-bool has_values_elsewhere(const Handle& dataset);
+// How a dataset was made: its layout, its filters.
+inline Handle creation_of(const Handle& dataset) { return {H5Dget_create_plist(dataset.get()), H5Pclose}; }
+
+// Whether the values of a dataset that was made like this are in other files.
+bool has_values_elsewhere(const Handle& creation);
 
 inline Handle type_of(const Handle& dataset) { return {H5Dget_type(dataset.get()), H5Tclose}; }
 inline Handle space_of(const Handle& dataset) { return {H5Dget_space(dataset.get()), H5Sclose}; }

@@ -11,11 +11,10 @@ namespace {
 
 using Sizes = std::vector<hsize_t>;
 
-std::optional<Sizes> chunk_shape(const Handle& dataset, size_t rank) {
-  const Handle properties(H5Dget_create_plist(dataset.get()), H5Pclose);
+std::optional<Sizes> chunk_shape(const Handle& creation, size_t rank) {
   Sizes chunk(rank);
-  if (!properties || H5Pget_layout(properties.get()) != H5D_CHUNKED || H5Pget_nfilters(properties.get()) != 0 ||
-      H5Pget_chunk(properties.get(), static_cast<int>(rank), chunk.data()) != static_cast<int>(rank))
+  if (H5Pget_layout(creation.get()) != H5D_CHUNKED || H5Pget_nfilters(creation.get()) != 0 ||
+      H5Pget_chunk(creation.get(), static_cast<int>(rank), chunk.data()) != static_cast<int>(rank))
     return std::nullopt;
   return chunk;
 }
@@ -81,8 +80,9 @@ bool advance(Sizes& offset, std::span<const hsize_t> shape, std::span<const hsiz
 
 }  // namespace
 
-bool read_byte_chunks(const Handle& dataset, std::span<const hsize_t> shape, uint64_t most_bytes, uint8_t* out) {
-  const auto chunk = chunk_shape(dataset, shape.size());
+bool read_byte_chunks(const Handle& dataset, const Handle& creation, std::span<const hsize_t> shape, uint64_t most_bytes,
+                      uint8_t* out) {
+  const auto chunk = chunk_shape(creation, shape.size());
   // Of chunks of whole timesteps the library copies each at once.
   if (!chunk || std::equal(shape.begin() + 1, shape.end(), chunk->begin() + 1)) return false;
   uint64_t chunk_bytes = 1;

@@ -10,9 +10,11 @@
 
 namespace mugato::data::hdf5 {
 
-// Reads a whole data set of bytes into `out`, row-major. False where it is not stored as such chunks, unfiltered and all of
-// them written, or where a chunk would take more than `most_bytes`: the library's own H5Dread is for those.
-bool read_byte_chunks(const Handle& dataset, std::span<const hsize_t> shape, uint64_t most_bytes, uint8_t* out);
+// Reads a whole data set of bytes, made as `creation` says, into `out`, row-major. False where it is not stored as such chunks,
+// unfiltered and all of them written, or where a chunk would take more than `most_bytes`: the library's own H5Dread is for
+// those.
+bool read_byte_chunks(const Handle& dataset, const Handle& creation, std::span<const hsize_t> shape, uint64_t most_bytes,
+                      uint8_t* out);
 
 }  // namespace mugato::data::hdf5
 #endif

@@ -112,7 +112,8 @@ class DatasetReader {
   DatasetReader(hid_t episode, const std::string& path, std::string where, uint64_t file_size)
       : where_(std::move(where)), dataset_(hdf5::open_dataset(episode, path)) {
     if (!dataset_) fail("cannot be read: " + hdf5::reason(), "metadata.json's spaces and the file have to agree");
-    if (hdf5::has_values_elsewhere(dataset_)) fail("has its values in another file", "such data sets are not to be trusted");
+    creation_ = hdf5::creation_of(dataset_);
+    if (hdf5::has_values_elsewhere(creation_)) fail("has its values in another file", "such data sets are not to be trusted");
     type_ = hdf5::type_of(dataset_);
     space_ = hdf5::space_of(dataset_);
     const int rank = H5Sget_simple_extent_ndims(space_.get());
@@ -150,8 +151,8 @@ class DatasetReader {
     const auto memory = memory_type_of(type_.get());
     if (!memory) fail("has values of a type that is neither a number nor text", "was the file written by Minari?");
     auto values = at::empty(std::vector<int64_t>(shape_.begin(), shape_.end()), memory->scalar);
-    if (values.numel() > 0 && !(memory->scalar == at::kByte &&
-                                hdf5::read_byte_chunks(dataset_, shape_, most_bytes_, values.mutable_data_ptr<uint8_t>())))
+    if (values.numel() > 0 && !(memory->scalar == at::kByte && hdf5::read_byte_chunks(dataset_, creation_, shape_, most_bytes_,
+                                                                                      values.mutable_data_ptr<uint8_t>())))
       read_into(memory->type.get(), H5P_DEFAULT, values.data_ptr());
     return {hdf5::is_bool(type_.get()) ? values.ne(0) : values, {}};
   }
@@ -186,12 +187,12 @@ class DatasetReader {
   ColumnValues variable_rows(hid_t memory, const StringOf& string_of) const {
     check_one_axis();
     RowMemory row_memory(most_bytes_);
-    const Handle transfer(H5Pcreate(H5P_DATASET_XFER), H5Pclose);
-    H5Pset_vlen_mem_manager(transfer.get(), RowMemory::allocate, &row_memory, RowMemory::release, nullptr);
+    static const hid_t transfer = H5Pcreate(H5P_DATASET_XFER);  // the library's lock is held
+    H5Pset_vlen_mem_manager(transfer, RowMemory::allocate, &row_memory, RowMemory::release, nullptr);
     // By default the library clears a megabyte for every read.
-    H5Pset_buffer(transfer.get(), std::clamp<size_t>(shape_[0] * sizeof(hvl_t), sizeof(hvl_t), 1 << 20), nullptr, nullptr);
+    H5Pset_buffer(transfer, std::clamp<size_t>(shape_[0] * sizeof(hvl_t), sizeof(hvl_t), 1 << 20), nullptr, nullptr);
     std::vector<Row> rows(shape_[0], Row{});
-    read_into(memory, transfer.get(), rows.data());
+    read_into(memory, transfer, rows.data());
     ColumnValues column;
     column.strings.reserve(rows.size());
     for (const auto& row : rows) column.strings.push_back(string_of(row));
@@ -207,7 +208,7 @@ class DatasetReader {
   }
 
   std::string where_;
-  Handle dataset_, type_, space_;
+  Handle dataset_, creation_, type_, space_;
   std::vector<hsize_t> shape_;
   uint64_t most_bytes_ = 0;
 };
