@@ -44,10 +44,10 @@ std::vector<std::string> objects_of(const std::string& bytes) {
   std::vector<std::string> names;
   H5Ovisit2(
       file.get(), H5_INDEX_NAME, H5_ITER_INC,
-      [](hid_t, const char* name, const H5O_info_t*, void* names) -> herr_t {
+      [](hid_t, const char* name, const H5O_info_t*, void* out) -> herr_t {
         const std::string object = name;
         if (object.starts_with("episode_0") || object.starts_with("episode_1"))
-          static_cast<std::vector<std::string>*>(names)->push_back(object);
+          static_cast<std::vector<std::string>*>(out)->push_back(object);
         return 0;
       },
       &names, H5O_INFO_BASIC);
@@ -242,9 +242,9 @@ void fuzz(Input input) {
   constexpr int kMostEdits = 16;
   static const std::vector<std::unique_ptr<Set>> sets = [] {
     const data::hdf5::Lock lock;
-    std::vector<std::unique_ptr<Set>> sets;
-    for (const char* id : kSets) sets.push_back(std::make_unique<Set>(id));
-    return sets;
+    std::vector<std::unique_ptr<Set>> made;
+    for (const char* id : kSets) made.push_back(std::make_unique<Set>(id));
+    return made;
   }();
   const auto& set = *input.one_of(sets);
   {
