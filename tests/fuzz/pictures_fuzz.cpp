@@ -14,7 +14,8 @@ void fuzz(Input input) {
     if (way == 1) data::decode_channels(input.rest(), "image");
     if (way == 2) {
       const auto pixels = at::empty({kSide, kSide, 3}, at::kByte);
-      data::decode_jpeg(input.rest(), {kSide, kSide, 3}, pixels.mutable_data_ptr<uint8_t>(), "image");
+      const auto bytes = input.rest();
+      data::decode_jpegs({&bytes, 1}, {kSide, kSide, 3}, pixels.mutable_data_ptr<uint8_t>(), "image");
     }
   });
 }
