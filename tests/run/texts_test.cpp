@@ -35,7 +35,8 @@ class Texts : public ::testing::Test {
  protected:
   Texts() {
     for (const auto& [name, size] : std::map<std::string, int64_t>{{"many", data::Source::kUnbounded}, {"ten", 10}, {"six", 6}})
-      registries_.sources.add(name, [name, size](const auto&, auto) { return std::make_unique<Notes>(name, size); });
+      registries_.sources.add(name,
+                              [name = name, size = size](const auto&, auto) { return std::make_unique<Notes>(name, size); });
   }
 
   std::vector<std::string> read(const std::string& data, int64_t documents) {
