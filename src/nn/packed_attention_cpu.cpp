@@ -16,8 +16,8 @@ namespace {
 
 constexpr int64_t kLanes = 16;
 constexpr int64_t kQueries = 4;
-typedef float Vec __attribute__((vector_size(64), aligned(4)));
-typedef int32_t IntVec __attribute__((vector_size(64), aligned(4)));
+typedef float Vec __attribute__((vector_size(64)));
+typedef int32_t IntVec __attribute__((vector_size(64)));
 
 constexpr int64_t round_up(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 

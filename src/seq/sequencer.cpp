@@ -61,6 +61,7 @@ int64_t Sequencer::num_tokens(const Sample& sample) const {
 void Sequencer::write_field(const FieldSpec& field, const FieldTokens& tokens, int64_t e, LayoutBuilder& builder,
                             Random* random, bool trained) const {
   if (field.modality == Modality::kImage) return write_image(tokens, e, builder, random);
+  if (tokens.tokens_per_step() == 0) return;  // empty texts: tensors without memory
   const LayoutBuilder::Use use{
       .target = trained && is_target(field),
       .action = field.role == Role::kAction,
