@@ -114,12 +114,18 @@ def broken_checkpoints(out):
     return broken
 
 
+def run_python(script, *arguments):
+    """What a script of tools/python prints that needs the packages that tests compare with."""
+    result = subprocess.run(["/usr/bin/python3", "-B", ROOT / "tools/python" / script, *map(str, arguments)], text=True,
+                            capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT / ".deps/python")})
+    if result.returncode != 0:
+        raise AssertionError(f"{script} {arguments} failed (tools/setup --tests installs what it needs):\n{result.stderr}")
+    return result.stdout
+
+
 def make_bench_data(folder):
     """The two data sets of configs/bench/data.toml, small."""
-    result = subprocess.run(["/usr/bin/python3", "-B", ROOT / "tools/python/make_bench_data.py", folder, "--episodes", "4"],
-                            text=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT / ".deps/python")})
-    if result.returncode != 0:
-        raise AssertionError(f"no data to measure (tools/setup --tests installs minari):\n{result.stderr}")
+    run_python("make_bench_data.py", folder, "--episodes", 4)
 
 
 SIGKILL = signal.SIGKILL

@@ -1,19 +1,13 @@
 """What `mugato data make` writes is what the real minari package reads, and that is what the source reads."""
 
 import json
-import os
-import subprocess
 import unittest
 
 import harness
 
 
 def read_by_minari(folder):
-    result = subprocess.run(["/usr/bin/python3", "-B", harness.ROOT / "tools/python/minari_expected.py", folder], text=True,
-                            capture_output=True, env={**os.environ, "PYTHONPATH": str(harness.ROOT / ".deps/python")})
-    if result.returncode != 0:
-        raise AssertionError(f"minari cannot read {folder} (tools/setup --tests installs it):\n{result.stderr}")
-    return json.loads(result.stdout)
+    return json.loads(harness.run_python("minari_expected.py", folder))
 
 
 class Minari(harness.ProgramTest):
