@@ -45,7 +45,8 @@ std::shared_ptr<arrow::DataType> make_type(Input& input, int depth = 0) {
     case 1:
       return arrow::large_list(inner);
     case 2:
-      return arrow::fixed_size_list(inner, static_cast<int>(input.below(5)));
+      // Of lists without values and null ones beside each other, Parquet's writer slices what is not there and aborts.
+      return arrow::fixed_size_list(inner, std::max(1, static_cast<int>(input.below(5))));
     case 3:
       return arrow::struct_({arrow::field("bytes", inner), arrow::field("path", arrow::utf8())});
     case 4:
