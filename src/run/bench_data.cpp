@@ -9,6 +9,8 @@
 namespace mugato::run {
 namespace {
 
+constexpr int64_t kRound = 50;  // steps
+
 double seconds_of(clockid_t clock) {
   timespec time{};
   clock_gettime(clock, &time);
@@ -55,6 +57,20 @@ void add(const GlobalStep& step, DataReport& report) {
   }
 }
 
+void measure(data::Loader& loader, int64_t steps, DataReport& report) {
+  const double wall = seconds_of(CLOCK_MONOTONIC), processor = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
+  for (int64_t i = 0; i < steps; ++i) add(loader.next(), report);
+  report.processor_seconds += seconds_of(CLOCK_PROCESS_CPUTIME_ID) - processor;
+  report.wall_seconds += seconds_of(CLOCK_MONOTONIC) - wall;
+  report.peak_memory = std::max(report.peak_memory, ProcessUsage::now().peak_memory);
+}
+
+// Nothing is made ahead until the next step is asked for.
+void restart(data::Loader& loader, const std::vector<std::shared_ptr<const WatchedSource>>& sources) {
+  loader.set_state(loader.state());
+  for (const auto& source : sources) source->take();
+}
+
 // By the decoder that the readers use, one image after the other.
 void decode_again(const data::RawEpisode& episode, DataReport& report) {
   for (const auto& leaf : episode.leaves) {
@@ -77,21 +93,18 @@ DataReport bench_data(const RunConfig& config, const Registries& registries, int
   options.workers = 1;
 
   DataReport report;
-  std::vector<std::vector<int64_t>> read;
-  {
-    data::Loader loader(config.data, {watched.begin(), watched.end()}, parts.tokenizer, parts.sequencer, options);
-    // Nothing is ever made ahead, for nobody works between two steps: what is measured are just the steps that count.
-    for (int64_t i = 0; i < warmup; ++i) loader.next();
-    for (const auto& source : watched) source->take();
-    const double wall = seconds_of(CLOCK_MONOTONIC), processor = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
-    for (int64_t i = 0; i < steps; ++i) add(loader.next(), report);
-    report.processor_seconds = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - processor;
-    report.wall_seconds = seconds_of(CLOCK_MONOTONIC) - wall;
+  data::Loader loader(config.data, {watched.begin(), watched.end()}, parts.tokenizer, parts.sequencer, options);
+  for (int64_t i = 0; i < warmup; ++i) loader.next();
+  // The decoder takes turns with the loader, so that both meet the same machine.
+  for (int64_t left = steps; left > 0; left -= kRound) {
+    restart(loader, watched);
+    measure(loader, std::min(left, kRound), report);
+    std::vector<std::vector<int64_t>> read;
     for (const auto& source : watched) read.push_back(source->take());
-    report.peak_memory = ProcessUsage::now().peak_memory;
+    restart(loader, watched);
+    for (size_t i = 0; i < watched.size(); ++i)
+      for (const int64_t index : read[i]) decode_again(watched[i]->raw(index), report);
   }
-  for (size_t i = 0; i < watched.size(); ++i)
-    for (const int64_t index : read[i]) decode_again(watched[i]->raw(index), report);
   return report;
 }
 

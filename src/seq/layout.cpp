@@ -1,33 +1,13 @@
 #include "mugato/seq/layout.h"
 
-#include <cstring>
-
-#include "mugato/core/random.h"
-
 namespace mugato {
 namespace {
-
-uint64_t hash_patch(const uint8_t* bytes) {
-  uint64_t lanes[4] = {1, 2, 3, 4};  // four independent chains keep the multiplier busy
-  for (int64_t i = 0; i < kPatchBytes; i += 32)
-    for (int64_t j = 0; j < 4; ++j) {
-      uint64_t word;
-      std::memcpy(&word, bytes + i + 8 * j, 8);
-      lanes[j] = (lanes[j] ^ word) * 0x9e3779b97f4a7c15ULL;
-      lanes[j] ^= lanes[j] >> 29;
-    }
-  return hash_key(lanes[0], lanes[1], lanes[2], lanes[3]);
-}
 
 at::Tensor as_tensor(const std::vector<int64_t>& values) {
   auto tensor = at::empty({static_cast<int64_t>(values.size())}, at::kLong);
   std::copy(values.begin(), values.end(), tensor.data_ptr<int64_t>());
   return tensor;
 }
-
-}  // namespace
-
-namespace {
 
 // Every tensor of a batch, changed by `change`.
 template <class Change>
@@ -69,6 +49,13 @@ LayoutBuilder::LayoutBuilder(int64_t rows, int64_t capacity, int64_t num_domains
   timestep_of_ = layout.timestep.data_ptr<int64_t>();
   field_of_ = layout.field.data_ptr<int64_t>();
   local_of_ = layout.local.data_ptr<int64_t>();
+}
+
+void LayoutBuilder::reserve(int64_t num_ids, int64_t num_patches) {
+  for (auto* values : {&id_slots_, &id_values_}) values->reserve(static_cast<size_t>(num_ids));
+  for (auto* values : {&patch_slots_, &patch_index_, &patch_row_, &patch_column_, &patch_number_})
+    values->reserve(static_cast<size_t>(num_patches));
+  patches_.reserve(num_patches);
 }
 
 void LayoutBuilder::begin_row() {
@@ -127,20 +114,9 @@ void LayoutBuilder::add_cell(const int64_t* ids, int64_t channels) {
   }
 }
 
-int64_t LayoutBuilder::distinct_patch(const uint8_t* bytes) {
-  const uint64_t hash = hash_patch(bytes);
-  const auto [first, last] = patches_by_hash_.equal_range(hash);
-  for (auto it = first; it != last; ++it)
-    if (std::memcmp(patch_bytes_.data() + it->second * kPatchBytes, bytes, kPatchBytes) == 0) return it->second;
-  const auto index = static_cast<int64_t>(patch_bytes_.size()) / kPatchBytes;
-  patch_bytes_.insert(patch_bytes_.end(), bytes, bytes + kPatchBytes);
-  patches_by_hash_.emplace(hash, index);
-  return index;
-}
-
 void LayoutBuilder::add_patch(const uint8_t* bytes, int64_t row_bucket, int64_t column_bucket, int64_t number) {
   patch_slots_.push_back(next_slot(TokenLayout::kPatch, local_++));
-  patch_index_.push_back(distinct_patch(bytes));
+  patch_index_.push_back(patches_.add(bytes));
   patch_row_.push_back(row_bucket);
   patch_column_.push_back(column_bucket);
   patch_number_.push_back(number);
@@ -160,8 +136,7 @@ MicroBatch LayoutBuilder::finish() {
   layout.target_slots = as_tensor(target_slots_);
   layout.targets = as_tensor(targets_);
   layout.target_domains = as_tensor(target_domains_);
-  batch_.patches = at::empty({static_cast<int64_t>(patch_bytes_.size()) / kPatchBytes, kPatchBytes}, at::kByte);
-  std::copy(patch_bytes_.begin(), patch_bytes_.end(), batch_.patches.data_ptr<uint8_t>());
+  batch_.patches = patches_.take();
   return std::move(batch_);
 }
 

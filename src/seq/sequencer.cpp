@@ -83,7 +83,16 @@ void Sequencer::write_start(const Schema& schema, LayoutBuilder& builder) const 
 
 void Sequencer::write_observations(const Schema& schema, const Timesteps& timesteps, int64_t e, LayoutBuilder& builder,
                                    Random* random, bool trained) const {
-  const auto order = step_order(schema);
+  write_observations(schema, step_order(schema), timesteps, e, builder, random, trained);
+}
+
+void Sequencer::write_targets(const Schema& schema, const Timesteps& timesteps, int64_t e, LayoutBuilder& builder,
+                              bool trained) const {
+  write_targets(schema, step_order(schema), timesteps, e, builder, trained);
+}
+
+void Sequencer::write_observations(const Schema& schema, const StepOrder& order, const Timesteps& timesteps, int64_t e,
+                                   LayoutBuilder& builder, Random* random, bool trained) const {
   for (const size_t i : order.observations) {
     builder.begin_field(static_cast<int64_t>(i));
     write_field(schema.fields[i], timesteps.fields[i], e, builder, random, trained);
@@ -93,10 +102,10 @@ void Sequencer::write_observations(const Schema& schema, const Timesteps& timest
   if (!order.targets.empty() && !is_cut) builder.add_id(vocabulary_.separator(), {});
 }
 
-void Sequencer::write_targets(const Schema& schema, const Timesteps& timesteps, int64_t e, LayoutBuilder& builder,
-                              bool trained) const {
+void Sequencer::write_targets(const Schema& schema, const StepOrder& order, const Timesteps& timesteps, int64_t e,
+                              LayoutBuilder& builder, bool trained) const {
   const bool is_cut = schema.is_text_document() && e + 1 == timesteps.num_steps && !timesteps.ends;
-  for (const size_t i : step_order(schema).targets) {
+  for (const size_t i : order.targets) {
     builder.begin_field(static_cast<int64_t>(i));
     write_field(schema.fields[i], timesteps.fields[i], e, builder, nullptr, trained);
     builder.begin_field(-1);
@@ -105,19 +114,28 @@ void Sequencer::write_targets(const Schema& schema, const Timesteps& timesteps, 
 }
 
 void Sequencer::write(const Sample& sample, LayoutBuilder& builder, Random* random) const {
+  const auto order = step_order(*sample.schema);
   builder.begin_document(sample.domain);
   write_start(*sample.schema, builder);
   for (int64_t e = 0; e < sample.timesteps.num_steps; ++e) {
     builder.begin_timestep(e);
     const bool trained = sample.prompt_loss || e >= sample.prompt_steps;
-    write_observations(*sample.schema, sample.timesteps, e, builder, random, trained);
-    write_targets(*sample.schema, sample.timesteps, e, builder, trained);
+    write_observations(*sample.schema, order, sample.timesteps, e, builder, random, trained);
+    write_targets(*sample.schema, order, sample.timesteps, e, builder, trained);
   }
 }
 
 MicroBatch Sequencer::lay_out(std::span<const std::vector<Sample>> rows, int64_t capacity, int64_t num_domains,
                               std::span<Random> randoms) const {
   LayoutBuilder builder(static_cast<int64_t>(rows.size()), capacity, num_domains);
+  int64_t num_tokens = 0, num_patches = 0;
+  for (const auto& row : rows)
+    for (const auto& sample : row) {
+      num_tokens += this->num_tokens(sample);
+      for (const auto& field : sample.timesteps.fields)
+        for (const auto& grid : field.grids) num_patches += grid.num_patches();
+    }
+  builder.reserve(num_tokens - num_patches, num_patches);
   for (size_t row = 0; row < rows.size(); ++row) {
     builder.begin_row();
     for (const auto& sample : rows[row]) write(sample, builder, randoms.empty() ? nullptr : &randoms[row]);

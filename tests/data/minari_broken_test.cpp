@@ -132,6 +132,26 @@ TEST(MinariBroken, NothingIsReadFromOtherFiles) {
   EXPECT_THAT(message_of_reading(set, 3), HasSubstr("episode 2: its attribute 'total_steps' cannot be read: "));
 }
 
+TEST(MinariBroken, RowsThatTheHeapDoesNotHold) {
+  const EditedSet set(kPictures);
+  const auto bytes = read_file(set.file());
+  const auto source = open_minari(set.path());
+  source->get(0);  // it knows now where the rows are
+  size_t num_changed = 0;
+  for (const auto& [what, instead] : {std::pair<std::string, std::string>{"GCOL", "GCOX"},
+                                      {std::string("GCOL\1\0\0\0", 8), std::string("GCOL\1\0\0\0\1\0\0\0\0\1", 14)},
+                                      {std::string("GCOL\1\0\0\0", 8), "GCOL\1\1\1\1\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"}}) {
+    auto changed = bytes;
+    for (size_t at = changed.find(what); at != std::string::npos; at = changed.find(what, at + 1), ++num_changed)
+      changed.replace(at, instead.size(), instead);
+    testing::write_text(set.file(), changed);
+    EXPECT_THAT(message_of_reading(set, 0), AllOf(HasSubstr("main_data.hdf5 episode 0: 'observations/"), HasSubstr("hint: ")));
+    testing::write_text(set.file(), bytes);
+    EXPECT_EQ(digest(source->raw(0)), digest(open_minari(set.path())->raw(0)));
+  }
+  EXPECT_GE(num_changed, 3);
+}
+
 TEST(MinariBroken, PicturesThatAreNoJpegOfTheirSize) {
   const EditedSet set(kPictures);
   const std::string name = "episode_1/observations/image";

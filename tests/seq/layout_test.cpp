@@ -8,6 +8,7 @@
 #include <set>
 
 #include "mugato/core/random.h"
+#include "mugato/token/image.h"
 
 namespace mugato {
 namespace {
@@ -33,9 +34,10 @@ std::vector<Patch> random_patches(Random& random, int64_t count) {
 
 TEST(LayoutBuilder, EveryPatchIsKeptOnceAndGivesItsBytesBack) {
   Random random(1);
-  for (const int64_t count : {1, 2, 40, 300}) {
+  for (const auto& [count, room] : {std::pair<int64_t, int64_t>{1, 0}, {2, 1}, {40, 40}, {300, 0}, {300, 100}, {300, 5000}}) {
     const auto patches = random_patches(random, count);
     LayoutBuilder builder(2, count, 1);
+    builder.reserve(0, room);
     for (int64_t row = 0; row < 2; ++row) {
       builder.begin_row();
       builder.begin_document();
@@ -46,6 +48,7 @@ TEST(LayoutBuilder, EveryPatchIsKeptOnceAndGivesItsBytesBack) {
     for (int64_t i = 0; i < 2 * count; ++i)
       EXPECT_EQ(std::memcmp(gathered[i].data_ptr(), patches[static_cast<size_t>(i % count)].data(), kPatchBytes), 0) << i;
     EXPECT_EQ(batch.patches.size(0), static_cast<int64_t>(std::set(patches.begin(), patches.end()).size()));
+    EXPECT_LE(batch.patches.storage().nbytes(), std::max<size_t>(4 * batch.patches.nbytes(), 64 * kPatchBytes)) << room;
   }
 }
 

@@ -5,10 +5,9 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
-#include <unordered_map>
 #include <vector>
 
-#include "mugato/token/image.h"
+#include "mugato/seq/patch_table.h"
 
 namespace mugato {
 
@@ -63,6 +62,9 @@ class LayoutBuilder {
  public:
   LayoutBuilder(int64_t rows, int64_t capacity, int64_t num_domains);
 
+  // Room for what is known to come, so that nothing has to grow.
+  void reserve(int64_t num_ids, int64_t num_patches);
+
   void begin_row();                                                     // rows are written in order
   void begin_document(int64_t domain = 0, int64_t first_position = 0);  // a first position above 0 continues a cached one
   void begin_timestep(int64_t timestep, int64_t first_local = 0);
@@ -82,7 +84,6 @@ class LayoutBuilder {
 
  private:
   int64_t next_slot(int64_t id, int64_t local);
-  int64_t distinct_patch(const uint8_t* bytes);
 
   int64_t rows_, capacity_;
   MicroBatch batch_;
@@ -93,8 +94,7 @@ class LayoutBuilder {
   std::vector<int64_t> id_slots_, id_values_, cell_index_, cell_values_;
   std::vector<int64_t> patch_slots_, patch_index_, patch_row_, patch_column_, patch_number_;
   std::vector<int64_t> target_slots_, targets_, target_domains_;
-  std::vector<uint8_t> patch_bytes_;
-  std::unordered_multimap<uint64_t, int64_t> patches_by_hash_;
+  PatchTable patches_;
 };
 
 }  // namespace mugato

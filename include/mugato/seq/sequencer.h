@@ -60,6 +60,10 @@ class Sequencer {
 
  private:
   bool is_target(const FieldSpec& field) const;
+  void write_observations(const Schema& schema, const StepOrder& order, const Timesteps& timesteps, int64_t e,
+                          LayoutBuilder& builder, Random* random, bool trained) const;
+  void write_targets(const Schema& schema, const StepOrder& order, const Timesteps& timesteps, int64_t e,
+                     LayoutBuilder& builder, bool trained) const;
   void write_field(const FieldSpec& field, const FieldTokens& tokens, int64_t e, LayoutBuilder& builder, Random* random,
                    bool trained) const;
 

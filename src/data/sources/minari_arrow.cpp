@@ -133,7 +133,7 @@ class ArrowStorage : public MinariStorage {
         throw Error(path + " has no column '" + leaf.top + "'", "Minari writes it; was the file made by another program?");
       check_sound(chunks->ValidateFull(), where);  // the file says lengths and offsets
       const auto whole = chunks->num_chunks() == 1 ? chunks->chunk(0) : unwrapped(arrow::Concatenate(chunks->chunks()), where);
-      columns.push_back(read_leaf(whole->Slice(0, steps + (leaf.has_last_row() ? 1 : 0)), leaf, where));
+      columns.push_back(read_leaf(whole->Slice(0, leaf.num_rows(steps)), leaf, where));
     }
     return columns;
   }

@@ -14,7 +14,7 @@ void check_minari_numbers(const std::vector<int64_t>& numbers, const std::string
 }
 
 void check_minari_rows(const std::string& episode, const MinariLeaf& leaf, int64_t num_rows, int64_t num_steps) {
-  const int64_t expected = num_steps + (leaf.has_last_row() ? 1 : 0);
+  const int64_t expected = leaf.num_rows(num_steps);
   if (num_rows == expected) return;
   throw Error(episode + ": '" + leaf.name() + "' has " + std::to_string(num_rows) + " rows, not " + std::to_string(expected) +
                   ": total_steps is " + std::to_string(num_steps),

@@ -21,7 +21,9 @@ struct MinariLeaf {
   std::vector<int64_t> shape = {};  // of one row, by the space
 
   std::string name() const { return path.empty() ? top : top + "/" + SpaceLeaf{.path = path}.name(); }
-  bool has_last_row() const { return top == "observations"; }  // N + 1 rows for N timesteps
+
+  // Of an episode of so many timesteps: observations have one more.
+  int64_t num_rows(int64_t num_steps) const { return num_steps + (top == "observations" ? 1 : 0); }
 };
 
 class MinariStorage {
