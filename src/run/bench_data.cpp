@@ -80,6 +80,7 @@ void decode_again(const data::RawEpisode& episode, DataReport& report) {
     for (size_t i = 0; i < count; ++i) data::decode_image(leaf.encoded[i], leaf.name);
     report.decoder_seconds += seconds_of(CLOCK_THREAD_CPUTIME_ID) - begin;
     report.images += static_cast<int64_t>(count);
+    for (size_t i = 1; i < count; ++i) report.repeated_images += leaf.encoded[i] == leaf.encoded[i - 1] ? 1 : 0;
   }
 }
 

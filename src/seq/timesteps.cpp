@@ -244,9 +244,10 @@ FieldTokens Tokenizer::tokenize(const FieldSpec& field, const FieldValues& value
   } else {
     const int64_t channels = field.cells ? static_cast<int64_t>(field.num_values.size()) : 1;
     if (field.modality == Modality::kDiscrete)
-      result.tokens = DiscreteCodec{field.num_values}.encode(values.values, name) + vocabulary_.discrete().begin;
+      result.tokens = DiscreteCodec{field.num_values}.encode(values.values, name).add_(vocabulary_.discrete().begin);
     else
-      result.tokens = continuous_codec(field).encode(values.values, name, &result.num_clipped) + vocabulary_.continuous().begin;
+      result.tokens =
+          continuous_codec(field).encode(values.values, name, &result.num_clipped).add_(vocabulary_.continuous().begin);
     result.tokens = result.tokens.reshape({values.values.size(0), -1, channels});
   }
   result.valid = at::ones({result.tokens.size(0), result.tokens.size(1)}, at::kBool);

@@ -103,7 +103,7 @@ class Looking(harness.ProgramTest):
                                          "--json", "--set", f"data.0.path={self.folder / name}")
             self.assertEqual((code, err), (0, ""))
             report = json.loads(out)
-            self.assertEqual(set(report), {"per_cpu_second", "per_second", "cpu_seconds_per_step", "images",
+            self.assertEqual(set(report), {"per_cpu_second", "per_second", "cpu_seconds_per_step", "images", "repeated_images",
                                            "decoder_seconds_per_step", "times_the_decoder", "peak_memory_bytes", "steps"})
             for rates in (report["per_cpu_second"], report["per_second"]):
                 self.assertEqual(set(rates), {"timesteps", "tokens", "samples"})

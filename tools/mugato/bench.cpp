@@ -36,8 +36,9 @@ With --data no model is built; one thread makes the steps as training gets them,
   of a CPU second, of a second   timesteps, tokens and samples in them [per_cpu_second, per_second: timesteps, tokens, samples]
   CPU ms a step                  of the processor, all threads together [cpu_seconds_per_step]
   the decoder                    of images that are encoded (JPEG, PNG, ...): what the decoder alone takes for those that were read
-                                 [decoder_seconds_per_step], how many that were [images], and how many times as long making the
-                                 steps took [times_the_decoder; null where no image is encoded]
+                                 [decoder_seconds_per_step], how many that were [images] and how many of them are the same as one
+                                 timestep before, which readers decode once [repeated_images], and how many times as long making
+                                 the steps took [times_the_decoder; null where no image is encoded]
   at the peak                    memory of the process [peak_memory_bytes])";
 
 void print(const ordered_json& json) { std::printf("%s\n", json.dump(2).c_str()); }
@@ -61,6 +62,7 @@ void bench_data(const BenchArguments& arguments, const run::RunConfig& config, c
                              {"per_second", rates(report, report.wall_seconds)},
                              {"cpu_seconds_per_step", report.processor_seconds / steps},
                              {"images", report.images},
+                             {"repeated_images", report.repeated_images},
                              {"decoder_seconds_per_step", report.decoder_seconds / steps},
                              {"times_the_decoder", report.images > 0 ? ordered_json(times_the_decoder) : ordered_json(nullptr)},
                              {"peak_memory_bytes", report.peak_memory},
@@ -71,8 +73,9 @@ void bench_data(const BenchArguments& arguments, const run::RunConfig& config, c
   std::printf("  %.1f CPU ms a step; %.0f MiB at the peak\n", 1000.0 * report.processor_seconds / steps,
               static_cast<double>(report.peak_memory) / (1 << 20));
   if (report.images == 0) return;
-  std::printf("  %.2f times what the decoder alone takes, %.1f CPU ms a step for %lld images\n", times_the_decoder,
-              1000.0 * report.decoder_seconds / steps, static_cast<long long>(report.images));
+  std::printf("  %.2f times what the decoder alone takes, %.1f CPU ms a step for %lld images, %lld of them repeated\n",
+              times_the_decoder, 1000.0 * report.decoder_seconds / steps, static_cast<long long>(report.images),
+              static_cast<long long>(report.repeated_images));
 }
 
 void bench(const BenchArguments& arguments) {

@@ -18,7 +18,7 @@ COLORS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "purple
 THINGS = ("ball", "box", "key")
 FLOOR, WALL, FIRST_THING = 0, 1, 2
 TILE, VIEW, ROOM, SIDE = 8, 7, 8, 25
-FORWARD, NUM_ACTIONS = 2, 7
+LEFT, RIGHT, FORWARD, NUM_ACTIONS = 0, 1, 2, 7
 
 
 def tiles():
@@ -57,17 +57,20 @@ def episode(number, pictures):
     random = np.random.default_rng(number)
     num_steps = int(random.integers(6, 80))
     world, place, direction = rooms(random), np.array([ROOM + ROOM // 2] * 2), int(random.integers(4))
-    actions = random.choice(NUM_ACTIONS, num_steps, p=[0.2, 0.2, 0.52, 0.02, 0.02, 0.02, 0.02])
+    actions = random.choice([LEFT, RIGHT, FORWARD], num_steps, p=[0.2, 0.2, 0.6])
     images, directions = [], []
-    for action in [*actions, None]:
+    for t in range(num_steps + 1):
         images.append(view(world, place, direction, pictures))
         directions.append(direction)
-        if action in (0, 1):
-            direction = (direction + (-1 if action else 1)) % 4
-        elif action == FORWARD:
-            ahead = [(-1, 0), (0, 1), (1, 0), (0, -1)][direction]
-            if world[tuple(place + ahead + VIEW)] == FLOOR:
-                place = place + ahead
+        if t == num_steps:
+            break
+        ahead = place + [(-1, 0), (0, 1), (1, 0), (0, -1)][direction]
+        if actions[t] == FORWARD and world[tuple(ahead + VIEW)] != FLOOR:
+            actions[t] = LEFT  # nobody who shows the way runs against a wall
+        if actions[t] == FORWARD:
+            place = ahead
+        else:
+            direction = (direction + (1 if actions[t] == LEFT else -1)) % 4
     mission = f"go to the {random.choice(list(COLORS))} {random.choice(THINGS)}"
     return {"observations": {"image": np.stack(images), "mission": [mission] * (num_steps + 1), "direction": np.array(directions)},
             "actions": actions, "rewards": [0.0] * (num_steps - 1) + [1.0],

@@ -28,7 +28,8 @@ struct DataReport {
   double processor_seconds = 0.0;  // of all threads of the process
   double wall_seconds = 0.0;
   int64_t images = 0;            // that were decoded for them; 0: the data hold none that are encoded
-  double decoder_seconds = 0.0;  // of the processor, for those images by the decoder alone
+  int64_t repeated_images = 0;   // of them, the same file as at the timestep before
+  double decoder_seconds = 0.0;  // of the processor, for all of those images by the decoder alone
   int64_t peak_memory = 0;       // bytes, resident
 };
 

@@ -128,9 +128,7 @@ Place DatasetReader::piece(Place::Rows rows, uint64_t value_bytes, at::ScalarTyp
 
 void DatasetReader::fail(const std::string& what, const std::string& hint) const { throw Error(where_ + " " + what, hint); }
 
-void DatasetReader::fail_to_read() const {
-  fail("cannot be read: " + reason(), "was the file copied whole? copy it again");
-}
+void DatasetReader::fail_to_read() const { fail("cannot be read: " + reason(), "was the file copied whole? copy it again"); }
 
 // By the part of the file that the dataset has. Rows of different lengths have theirs elsewhere.
 uint64_t DatasetReader::most_bytes() const {
@@ -150,8 +148,8 @@ ColumnValues DatasetReader::numbers() const {
   const auto memory = memory_type_of(type_.get());
   if (!memory) fail("has values of a type that is neither a number nor text", "was the file written by Minari?");
   auto values = at::empty(std::vector<int64_t>(shape_.begin(), shape_.end()), memory->scalar);
-  if (values.numel() > 0 && !(memory->scalar == at::kByte && read_byte_chunks(dataset_, creation_, shape_, most_bytes(),
-                                                                              values.mutable_data_ptr<uint8_t>())))
+  if (values.numel() > 0 && !(memory->scalar == at::kByte &&
+                              read_byte_chunks(dataset_, creation_, shape_, most_bytes(), values.mutable_data_ptr<uint8_t>())))
     read_into(memory->type.get(), H5P_DEFAULT, values.data_ptr());
   return {is_bool(type_.get()) ? values.ne(0) : values, {}};
 }
@@ -181,8 +179,7 @@ bool DatasetReader::has_byte_rows() const {
 }
 
 ColumnValues DatasetReader::byte_rows() const {
-  if (!has_byte_rows())
-    fail("has rows of different lengths that are not bytes", "JPEGs are rows of uint8");
+  if (!has_byte_rows()) fail("has rows of different lengths that are not bytes", "JPEGs are rows of uint8");
   return variable_rows<hvl_t>(
       type_.get(), [](const hvl_t& row) { return std::string(static_cast<const char*>(row.p), row.p ? row.len : 0); });
 }

@@ -56,8 +56,8 @@ class PlainReader {
  public:
   explicit PlainReader(const FileReader& file) : file_(file) {}
 
-  // (num_rows, row_shape...), or so many strings. None for rows of variable length that the heap does not hold as it should: the
-  // library has words for that. Throws Error where the file is shorter than it was.
+  // (num_rows, row_shape...), or so many strings. None for rows of variable length that the heap does not hold as it should:
+  // the library has words for that. Throws Error where the file is shorter than it was.
   std::optional<ColumnValues> read(Place place, int64_t num_rows, at::IntArrayRef row_shape);
 
  private:

@@ -45,7 +45,12 @@ bool is_jpeg(std::string_view bytes) { return bytes.size() > 2 && byte_at(bytes,
 void decode_jpegs(std::span<const std::string_view> images, const std::vector<int64_t>& shape, uint8_t* pixels,
                   const std::string& where) {
   const Header wanted{shape[0], shape[1], shape.size() == 3 ? shape[2] : 1};
-  for (size_t i = 0; i < images.size(); ++i, pixels += wanted.height * wanted.width * wanted.channels) {
+  const int64_t size = wanted.height * wanted.width * wanted.channels;
+  for (size_t i = 0; i < images.size(); ++i, pixels += size) {
+    if (i > 0 && images[i] == images[i - 1]) {  // nothing moved
+      std::copy_n(pixels - size, size, pixels);
+      continue;
+    }
     const auto found = header_of(images[i]);
     const auto name = [&] { return where + " at timestep " + std::to_string(i); };
     if (!found) throw Error(name() + " is no JPEG, nor raw pixels", "was the file copied whole? copy it again");

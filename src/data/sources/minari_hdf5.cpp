@@ -78,17 +78,18 @@ class Hdf5Storage : public MinariStorage {
   }
 
   std::vector<ColumnValues> read(int64_t episode, std::span<const MinariLeaf> leaves) const override {
-    std::vector<std::optional<ColumnValues>> columns;
+    std::vector<std::optional<ColumnValues> > columns;
     hdf5::PlainReader reader(bytes_);
     for (const auto& leaf : leaves) columns.push_back(read_plain(reader, episode, leaf, places(leaf)[index_of(episode)]));
-    if (std::find(columns.begin(), columns.end(), std::nullopt) != columns.end()) read_missing(reader, episode, leaves, columns);
+    if (std::find(columns.begin(), columns.end(), std::nullopt) != columns.end())
+      read_missing(reader, episode, leaves, columns);
     std::vector<ColumnValues> result;
     for (auto& column : columns) result.push_back(std::move(*column));
     return result;
   }
 
  private:
-  using Places = std::vector<std::atomic<hdf5::Place>>;  // by episode
+  using Places = std::vector<std::atomic<hdf5::Place> >;  // by episode
 
   static Handle open(const std::string& path) {
     const hdf5::Lock lock;
@@ -109,7 +110,7 @@ class Hdf5Storage : public MinariStorage {
   }
 
   void read_missing(hdf5::PlainReader& plain, int64_t episode, std::span<const MinariLeaf> leaves,
-                    std::span<std::optional<ColumnValues>> columns) const {
+                    std::span<std::optional<ColumnValues> > columns) const {
     const hdf5::Lock lock;
     const auto group = open_episode(episode);
     for (size_t i = 0; i < leaves.size(); ++i)
