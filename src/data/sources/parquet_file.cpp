@@ -31,6 +31,16 @@ constexpr int64_t kLocalBuffer = 64 << 10, kRemoteBuffer = 1 << 20;
 
 const char* const kBroken = "the file may be cut off, or no Parquet: make or download it again";
 
+// What Parquet's library throws, as our Error.
+template <class Action>
+auto caught(const std::string& where, const Action& action) {
+  try {
+    return action();
+  } catch (const parquet::ParquetException& broken) {
+    throw Error(where + ": " + broken.what(), kBroken);
+  }
+}
+
 struct Memory {
   arrow::CappedMemoryPool pool{arrow::default_memory_pool(), kMaxMemory};
 };
@@ -90,11 +100,7 @@ class Stream : public ParquetStream {
     while (!batch_ || offset_ == batch_->num_rows()) {
       offset_ = 0;
       const auto at_row = name_ + " row " + std::to_string(row_);
-      try {
-        check(batches_->ReadNext(&batch_), at_row, kBroken);
-      } catch (const parquet::ParquetException& broken) {
-        throw Error(at_row + ": " + broken.what(), kBroken);
-      }
+      caught(at_row, [&] { check(batches_->ReadNext(&batch_), at_row, kBroken); });
       if (!batch_) throw Error(name_ + " ends after " + std::to_string(row_) + " rows, its footer says more", kBroken);
     }
   }
@@ -188,7 +194,7 @@ class File : public ParquetFile {
     const auto leaves = leaves_of(columns);
     double bytes = 0;
     for (int group = 0; group < footer_->num_row_groups(); ++group)
-      for (const int leaf : leaves) bytes += decoded_bytes(*footer_->RowGroup(group)->ColumnChunk(leaf));
+      for (const int leaf : leaves) bytes += caught(name_, [&] { return decoded_bytes(*chunk(group, leaf)); });
     return std::max<int64_t>(1, std::llround(std::min(bytes / static_cast<double>(std::max<int64_t>(num_rows(), 1)), 1e15)));
   }
 
@@ -198,7 +204,7 @@ class File : public ParquetFile {
     std::optional<std::pair<double, double>> all;
     for (int group = 0; group < footer_->num_row_groups(); ++group)
       for (const int leaf : leaves_of({name})) {
-        const auto part = limits_of(*footer_->RowGroup(group)->ColumnChunk(leaf));
+        const auto part = caught(name_, [&] { return limits_of(*chunk(group, leaf)); });
         if (!part) return std::nullopt;
         all = all ? std::pair(std::min(all->first, part->first), std::max(all->second, part->second)) : *part;
       }
@@ -215,10 +221,16 @@ class File : public ParquetFile {
     std::vector<int> groups(static_cast<size_t>(last - first));
     std::iota(groups.begin(), groups.end(), static_cast<int>(first));
     const int64_t row = std::accumulate(row_groups_.begin(), row_groups_.begin() + first, int64_t{0});
-    return std::make_unique<Stream>(memory_, std::move(reader), groups, leaves_of(columns), columns, name_, row);
+    return caught(name_, [&] {
+      return std::make_unique<Stream>(memory_, std::move(reader), groups, leaves_of(columns), columns, name_, row);
+    });
   }
 
  private:
+  std::unique_ptr<parquet::ColumnChunkMetaData> chunk(int group, int leaf) const {
+    return footer_->RowGroup(group)->ColumnChunk(leaf);
+  }
+
   // Parquet's columns of ours: of an image its bytes alone.
   std::vector<int> leaves_of(const std::vector<std::string>& columns) const {
     const auto& schema = *footer_->schema();
@@ -259,11 +271,7 @@ const char* name_of(ParquetColumn::Kind kind) {
 }
 
 std::shared_ptr<const ParquetFile> ParquetFile::open(const Storage& storage, const std::string& path) {
-  try {
-    return std::make_shared<File>(storage, path);
-  } catch (const parquet::ParquetException& broken) {
-    throw Error(storage.name_of(path) + ": " + broken.what(), kBroken);
-  }
+  return caught(storage.name_of(path), [&] { return std::make_shared<File>(storage, path); });
 }
 
 int64_t ParquetFile::num_rows() const { return std::accumulate(row_groups().begin(), row_groups().end(), int64_t{0}); }
