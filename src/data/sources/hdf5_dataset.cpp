@@ -123,7 +123,8 @@ Place DatasetReader::piece(Place::Rows rows, uint64_t value_bytes, at::ScalarTyp
   uint64_t bytes = value_bytes;
   for (const hsize_t size : shape_) bytes *= size;  // less than 2^64, by check_size()
   const auto offset = offset_of_values(dataset_, creation_, shape_, bytes);
-  return offset ? Place(rows, *offset, scalar) : Place::scattered();
+  const bool is_within = offset && *offset <= file_size_ && bytes <= file_size_ - *offset;
+  return is_within ? Place(rows, *offset, scalar) : Place::scattered();
 }
 
 void DatasetReader::fail(const std::string& what, const std::string& hint) const { throw Error(where_ + " " + what, hint); }

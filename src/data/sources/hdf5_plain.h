@@ -1,6 +1,6 @@
-// Columns that lie in an HDF5 file in one piece, unfiltered, in the numbers of this machine. What the library does to open a
-// data set takes longer than to read a short episode's, so whoever reads the same episode again does it by these places:
-// without the library, and without its lock.
+// Columns that lie in an HDF5 file in one piece, unfiltered, in the numbers of this machine. For a short episode the library
+// takes longer to open a dataset than to read it, so whoever reads an episode again does it by these places: without the
+// library, and without its lock.
 #pragma once
 
 #include "hdf5.h"
@@ -61,7 +61,7 @@ class PlainReader {
   std::optional<ColumnValues> read(Place place, int64_t num_rows, at::IntArrayRef row_shape);
 
  private:
-  // A row in a dataset, as the format's specification has it (global heap ID): its length, and the object in a collection.
+  // What a dataset has of a row (HDF5's file format specification, global heap ID): its length, and its object in a collection.
   struct HeapId {
     explicit HeapId(const char* bytes);
     uint32_t length;
