@@ -78,7 +78,7 @@ class Hdf5Storage : public MinariStorage {
   }
 
   std::vector<ColumnValues> read(int64_t episode, std::span<const MinariLeaf> leaves) const override {
-    std::vector<std::optional<ColumnValues> > columns;
+    std::vector<std::optional<ColumnValues>> columns;
     hdf5::PlainReader reader(bytes_);
     for (const auto& leaf : leaves) columns.push_back(read_plain(reader, episode, leaf, places(leaf)[index_of(episode)]));
     if (std::find(columns.begin(), columns.end(), std::nullopt) != columns.end())
@@ -89,7 +89,7 @@ class Hdf5Storage : public MinariStorage {
   }
 
  private:
-  using Places = std::vector<std::atomic<hdf5::Place> >;  // by episode
+  using Places = std::vector<std::atomic<hdf5::Place>>;  // by episode
 
   static Handle open(const std::string& path) {
     const hdf5::Lock lock;
@@ -110,7 +110,7 @@ class Hdf5Storage : public MinariStorage {
   }
 
   void read_missing(hdf5::PlainReader& plain, int64_t episode, std::span<const MinariLeaf> leaves,
-                    std::span<std::optional<ColumnValues> > columns) const {
+                    std::span<std::optional<ColumnValues>> columns) const {
     const hdf5::Lock lock;
     const auto group = open_episode(episode);
     for (size_t i = 0; i < leaves.size(); ++i)
