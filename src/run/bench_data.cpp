@@ -97,8 +97,8 @@ DataReport bench_data(const RunConfig& config, const Registries& registries, int
   data::Loader loader(config.data, {watched.begin(), watched.end()}, parts.tokenizer, parts.sequencer, options);
   for (int64_t i = 0; i < warmup; ++i) loader.next();
   // The decoder takes turns with the loader, so that both meet the same machine.
+  restart(loader, watched);
   for (int64_t left = steps; left > 0; left -= kRound) {
-    restart(loader, watched);
     measure(loader, std::min(left, kRound), report);
     std::vector<std::vector<int64_t>> read;
     for (const auto& source : watched) read.push_back(source->take());

@@ -128,14 +128,13 @@ void Sequencer::write(const Sample& sample, LayoutBuilder& builder, Random* rand
 MicroBatch Sequencer::lay_out(std::span<const std::vector<Sample>> rows, int64_t capacity, int64_t num_domains,
                               std::span<Random> randoms) const {
   LayoutBuilder builder(static_cast<int64_t>(rows.size()), capacity, num_domains);
-  int64_t num_tokens = 0, num_patches = 0;
+  int64_t num_patches = 0;
   for (const auto& row : rows)
-    for (const auto& sample : row) {
-      num_tokens += this->num_tokens(sample);
+    for (const auto& sample : row)
       for (const auto& field : sample.timesteps.fields)
         for (const auto& grid : field.grids) num_patches += grid.num_patches();
-    }
-  builder.reserve(num_tokens - num_patches, num_patches);
+  const int64_t num_slots = static_cast<int64_t>(rows.size()) * capacity;
+  builder.reserve(std::max<int64_t>(0, num_slots - num_patches), num_patches);
   for (size_t row = 0; row < rows.size(); ++row) {
     builder.begin_row();
     for (const auto& sample : rows[row]) write(sample, builder, randoms.empty() ? nullptr : &randoms[row]);
