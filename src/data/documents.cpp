@@ -32,8 +32,9 @@ DocumentMaker::DocumentMaker(DataEntry entry, std::shared_ptr<const Source> sour
       options_(options),
       schema_(validated(source_->schema(), tokenizer)),
       sequencer_(sequencer),
-      cutter_(schema_, {.context = options.context, .max_steps = entry_.max_steps, .domain = options.domain}, tokenizer,
-              sequencer) {
+      cutter_(schema_,
+              {.context = options.context, .max_steps = entry_.max_steps, .domain = options.domain, .patches = options.patches},
+              tokenizer, sequencer) {
   check(entry_, *source_);
 }
 

@@ -1,11 +1,10 @@
 #include "mugato/data/loader.h"
 
-#include <c10/util/ParallelGuard.h>
-
 #include <nlohmann/json.hpp>
 
 #include "mugato/core/error.h"
 #include "parallel.h"
+#include "rows_in_order.h"
 
 namespace mugato::data {
 namespace {
@@ -42,9 +41,11 @@ Loader::Loader(const std::vector<DataEntry>& entries, std::vector<std::shared_pt
                orders_of(sources)) {
   for (size_t i = 0; i < entries.size(); ++i) {
     domain_names_.push_back(entries[i].domain());
-    makers_.emplace_back(
-        entries[i], std::move(sources[i]), *tokenizer_, *sequencer_,
-        DocumentMaker::Options{.context = options.context, .domain = static_cast<int64_t>(i), .seed = options.seed});
+    makers_.emplace_back(entries[i], std::move(sources[i]), *tokenizer_, *sequencer_,
+                         DocumentMaker::Options{.context = options.context,
+                                                .domain = static_cast<int64_t>(i),
+                                                .seed = options.seed,
+                                                .patches = Tokenizer::Patches::kLater});
   }
   if (options_.micro_rows <= 0) options_.micro_rows = options_.rows;
   position_.draws.assign(static_cast<size_t>(options_.rows), 0);
@@ -70,7 +71,7 @@ void Loader::stop() {
 }
 
 void Loader::run() {
-  const c10::ParallelGuard serial(true);  // the trainer has the cores (at::set_num_threads would take them from it)
+  const DataThread alone;
   try {
     auto position = position_;
     std::vector<Lane> lanes(position.draws.size());
@@ -162,33 +163,37 @@ void Loader::fill(int64_t lane, Position& position, Lane& state, Filled& filled)
 }
 
 Loader::Made Loader::make(Position position, std::vector<Lane>& lanes) const {
-  const auto num_domains = domain_names_.size();
-  std::vector<Filled> filled(lanes.size(), {{}, std::vector<DomainCounts>(num_domains), std::vector<std::string>(num_domains)});
-  parallel_for_each(static_cast<size_t>(options_.rows), static_cast<size_t>(options_.workers),
-                    [&](size_t i) { fill(static_cast<int64_t>(i), position, lanes[i], filled[i]); });
-  Made made{.step = lay_out(position.step, filled)};
+  const auto num_domains = domain_names_.size(), num_rows = lanes.size(), per_micro = static_cast<size_t>(options_.micro_rows);
+  std::vector<Filled> filled(num_rows, {{}, std::vector<DomainCounts>(num_domains), std::vector<std::string>(num_domains)});
+  std::deque<RowsInOrder> micro;
+  for (size_t first = 0; first < num_rows; first += per_micro) {
+    const auto size = static_cast<int64_t>(std::min(per_micro, num_rows - first)), num_slots = size * options_.context;
+    const int64_t num_patches = std::min(most_patches_, num_slots);
+    micro.emplace_back(*sequencer_, size, options_.context, static_cast<int64_t>(num_domains));
+    micro.back().reserve(num_slots - num_patches, num_patches);
+  }
+  parallel_for_each(num_rows, static_cast<size_t>(options_.workers), [&](size_t i) {
+    const auto lane = static_cast<int64_t>(i);
+    fill(lane, position, lanes[i], filled[i]);
+    micro[i / per_micro].add(i % per_micro, std::move(filled[i].row),
+                             Random(hash_key(options_.seed, 0x706f730a, position.step, lane)));
+  });
+  Made made{.step = finish(micro, filled)};
   ++position.step;
   made.after = std::move(position);
   return made;
 }
 
-GlobalStep Loader::lay_out(int64_t step, const std::vector<Filled>& lanes) const {
-  const int64_t num_lanes = options_.rows, per_micro = options_.micro_rows, num_micro = (num_lanes + per_micro - 1) / per_micro;
-  const auto num_domains = domain_names_.size();
+GlobalStep Loader::finish(std::deque<RowsInOrder>& micro, const std::vector<Filled>& lanes) const {
   GlobalStep result;
-  result.micro_batches.resize(static_cast<size_t>(num_micro));
-  parallel_for_each(static_cast<size_t>(num_micro), static_cast<size_t>(options_.workers), [&](size_t m) {
-    const int64_t first = static_cast<int64_t>(m) * per_micro, size = std::min(per_micro, num_lanes - first);
-    std::vector<std::vector<Sample>> rows;
-    std::vector<Random> randoms;
-    for (int64_t lane = first; lane < first + size; ++lane) {
-      rows.push_back(lanes[static_cast<size_t>(lane)].row);
-      randoms.emplace_back(hash_key(options_.seed, 0x706f730a, step, lane));
-    }
+  result.micro_batches.resize(micro.size());
+  parallel_for_each(micro.size(), static_cast<size_t>(options_.workers), [&](size_t m) {
     auto& batch = result.micro_batches[m];
-    batch = sequencer_->lay_out(rows, options_.context, static_cast<int64_t>(num_domains), randoms);
+    batch = micro[m].finish();
     if (options_.pin) batch = batch.pinned();
   });
+  for (const auto& batch : result.micro_batches) most_patches_ = std::max(most_patches_, batch.layout.patch_index.size(0));
+  const auto num_domains = domain_names_.size();
   result.counts.resize(num_domains);
   result.problems.resize(num_domains);
   for (size_t d = 0; d < num_domains; ++d) {
@@ -196,7 +201,7 @@ GlobalStep Loader::lay_out(int64_t step, const std::vector<Filled>& lanes) const
       result.counts[d] += lane.counts[d];
       if (result.problems[d].empty()) result.problems[d] = lane.problems[d];
     }
-    for (const auto& micro : result.micro_batches) result.counts[d].targets += micro.target_counts[d];
+    for (const auto& batch : result.micro_batches) result.counts[d].targets += batch.target_counts[d];
   }
   return result;
 }

@@ -1,14 +1,14 @@
 // The same work on many things, each of which is worth a thread's while.
 #pragma once
 
-#include <c10/util/ParallelGuard.h>
-
 #include <algorithm>
 #include <atomic>
 #include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include "data_thread.h"
 
 namespace mugato::data {
 
@@ -38,10 +38,10 @@ void parallel_for_each(size_t count, size_t num_threads, const Work& work) {
     std::vector<std::jthread> threads;
     for (size_t t = 1; t < std::min(count, num_threads); ++t)
       threads.emplace_back([&] {
-        const c10::ParallelGuard serial(true);
+        const DataThread alone;
         run();
       });
-    const c10::ParallelGuard serial(true);
+    const DataThread alone;
     run();
   }
   if (failure) std::rethrow_exception(failure);

@@ -82,7 +82,10 @@ void WindowCutter::check_fits(const Episode& episode, const std::vector<Window>&
 }
 
 Sample WindowCutter::sample(const Episode& episode, Window window) const {
-  Sample sample{schema_, tokenizer_.tokenize(*schema_, slice(episode, window)), options_.domain};
+  const bool is_whole = window.length == episode.num_steps;
+  auto timesteps = is_whole ? tokenizer_.tokenize(*schema_, episode, options_.patches)
+                            : tokenizer_.tokenize(*schema_, slice(episode, window), options_.patches);
+  Sample sample{schema_, std::move(timesteps), options_.domain};
   sample.timesteps.ends = episode.ends && window.start + window.length == episode.num_steps;
   return sample;
 }

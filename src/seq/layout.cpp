@@ -3,10 +3,12 @@
 namespace mugato {
 namespace {
 
-at::Tensor as_tensor(const std::vector<int64_t>& values) {
-  auto tensor = at::empty({static_cast<int64_t>(values.size())}, at::kLong);
-  std::copy(values.begin(), values.end(), tensor.data_ptr<int64_t>());
-  return tensor;
+// A tensor that has the values where they are.
+at::Tensor as_tensor(std::vector<int64_t>&& values) {
+  if (values.empty()) return at::empty({0}, at::kLong);
+  auto* kept = new std::vector(std::move(values));
+  return at::from_blob(
+      kept->data(), {static_cast<int64_t>(kept->size())}, [kept](void*) { delete kept; }, at::kLong);
 }
 
 // Every tensor of a batch, changed by `change`.
@@ -36,12 +38,8 @@ LayoutBuilder::LayoutBuilder(int64_t rows, int64_t capacity, int64_t num_domains
   auto& layout = batch_.layout;
   layout.rows = rows;
   layout.capacity = capacity;
-  layout.ids = at::full({rows, capacity}, TokenLayout::kPad, at::kLong);
-  layout.document = at::full({rows, capacity}, -1, at::kLong);
-  layout.position = at::zeros({rows, capacity}, at::kLong);
-  layout.timestep = at::zeros({rows, capacity}, at::kLong);
-  layout.field = at::full({rows, capacity}, -1, at::kLong);
-  layout.local = at::zeros({rows, capacity}, at::kLong);
+  for (auto* per_slot : {&layout.ids, &layout.document, &layout.position, &layout.timestep, &layout.field, &layout.local})
+    *per_slot = at::empty({rows, capacity}, at::kLong);
   batch_.target_counts.assign(static_cast<size_t>(num_domains), 0);
   ids_ = layout.ids.data_ptr<int64_t>();
   document_ = layout.document.data_ptr<int64_t>();
@@ -52,13 +50,23 @@ LayoutBuilder::LayoutBuilder(int64_t rows, int64_t capacity, int64_t num_domains
 }
 
 void LayoutBuilder::reserve(int64_t num_ids, int64_t num_patches) {
-  for (auto* values : {&id_slots_, &id_values_}) values->reserve(static_cast<size_t>(num_ids));
+  id_slots_.reserve(static_cast<size_t>(num_ids + num_patches));  // in the end those of patches follow
+  id_values_.reserve(static_cast<size_t>(num_ids));
   for (auto* values : {&patch_slots_, &patch_index_, &patch_row_, &patch_column_, &patch_number_})
     values->reserve(static_cast<size_t>(num_patches));
   patches_.reserve(num_patches);
 }
 
+// What was not written is pads.
+void LayoutBuilder::end_row() {
+  const int64_t begin = row_ * capacity_ + cursor_, count = capacity_ - cursor_;
+  std::fill_n(ids_ + begin, count, TokenLayout::kPad);
+  for (auto* values : {document_, field_of_}) std::fill_n(values + begin, count, -1);
+  for (auto* values : {position_of_, timestep_of_, local_of_}) std::fill_n(values + begin, count, 0);
+}
+
 void LayoutBuilder::begin_row() {
+  if (row_ >= 0) end_row();
   TORCH_CHECK(++row_ < rows_, "more rows than declared");
   cursor_ = 0;
   num_documents_ = 0;
@@ -114,28 +122,39 @@ void LayoutBuilder::add_cell(const int64_t* ids, int64_t channels) {
   }
 }
 
-void LayoutBuilder::add_patch(const uint8_t* bytes, int64_t row_bucket, int64_t column_bucket, int64_t number) {
-  patch_slots_.push_back(next_slot(TokenLayout::kPatch, local_++));
-  patch_index_.push_back(patches_.add(bytes));
-  patch_row_.push_back(row_bucket);
-  patch_column_.push_back(column_bucket);
-  patch_number_.push_back(number);
+void LayoutBuilder::add_image(const uint8_t* patches, std::span<const int64_t> row_buckets,
+                              std::span<const int64_t> column_buckets) {
+  const auto count = static_cast<int64_t>(row_buckets.size() * column_buckets.size());
+  const size_t first = patch_index_.size();
+  patch_index_.resize(first + static_cast<size_t>(count));
+  patches_.add(patches, count, &patch_index_[first]);
+  int64_t number = 0;
+  for (const int64_t row : row_buckets)
+    for (const int64_t column : column_buckets) {
+      patch_slots_.push_back(next_slot(TokenLayout::kPatch, local_++));
+      patch_row_.push_back(row);
+      patch_column_.push_back(column);
+      patch_number_.push_back(number++);
+    }
 }
 
 MicroBatch LayoutBuilder::finish() {
   auto& layout = batch_.layout;
+  if (row_ >= 0) end_row();
+  for (cursor_ = 0; ++row_ < rows_;) end_row();
   std::erase_if(layout.documents, [](const auto& span) { return span.length == 0; });
-  layout.slots = at::cat({as_tensor(id_slots_), as_tensor(patch_slots_)});
-  layout.id_values = as_tensor(id_values_);
-  layout.cell_index = as_tensor(cell_index_);
-  layout.cell_values = as_tensor(cell_values_);
-  layout.patch_index = as_tensor(patch_index_);
-  layout.patch_row = as_tensor(patch_row_);
-  layout.patch_column = as_tensor(patch_column_);
-  layout.patch_number = as_tensor(patch_number_);
-  layout.target_slots = as_tensor(target_slots_);
-  layout.targets = as_tensor(targets_);
-  layout.target_domains = as_tensor(target_domains_);
+  id_slots_.insert(id_slots_.end(), patch_slots_.begin(), patch_slots_.end());
+  layout.slots = as_tensor(std::move(id_slots_));
+  layout.id_values = as_tensor(std::move(id_values_));
+  layout.cell_index = as_tensor(std::move(cell_index_));
+  layout.cell_values = as_tensor(std::move(cell_values_));
+  layout.patch_index = as_tensor(std::move(patch_index_));
+  layout.patch_row = as_tensor(std::move(patch_row_));
+  layout.patch_column = as_tensor(std::move(patch_column_));
+  layout.patch_number = as_tensor(std::move(patch_number_));
+  layout.target_slots = as_tensor(std::move(target_slots_));
+  layout.targets = as_tensor(std::move(targets_));
+  layout.target_domains = as_tensor(std::move(target_domains_));
   batch_.patches = patches_.take();
   return std::move(batch_);
 }

@@ -1,5 +1,7 @@
 #include "mugato/seq/sequencer.h"
 
+#include <c10/util/SmallVector.h>
+
 #include "mugato/core/error.h"
 
 namespace mugato {
@@ -24,10 +26,14 @@ std::vector<int64_t> draw_buckets(int64_t count, Random* random) {
 void write_image(const FieldTokens& field, int64_t e, LayoutBuilder& builder, Random* random) {
   const auto& grid = field.grids[static_cast<size_t>(e)];
   const auto rows = draw_buckets(grid.rows, random), columns = draw_buckets(grid.columns, random);
-  const uint8_t* bytes = field.tokens.const_data_ptr<uint8_t>() + e * field.tokens.stride(0);
-  for (int64_t t = 0; t < grid.num_patches(); ++t)
-    builder.add_patch(bytes + t * kPatchBytes, rows[static_cast<size_t>(t / grid.columns)],
-                      columns[static_cast<size_t>(t % grid.columns)], t);
+  if (!field.images.defined())
+    return builder.add_image(field.tokens.const_data_ptr<uint8_t>() + e * field.tokens.stride(0), rows, columns);
+  const auto& images = field.images;
+  c10::SmallVector<uint8_t, 16 * kPatchBytes> patches;
+  patches.resize_for_overwrite(static_cast<size_t>(grid.num_patches() * kPatchBytes));
+  cut_image(images.const_data_ptr<uint8_t>() + e * images.stride(0), images.size(1), images.size(2),
+            images.dim() == 3 ? 1 : images.size(3), patches.data());
+  builder.add_image(patches.data(), rows, columns);
 }
 
 }  // namespace

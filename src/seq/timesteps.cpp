@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <unordered_map>
 
 #include "mugato/core/error.h"
 #include "mugato/token/discrete.h"
@@ -86,6 +87,23 @@ std::string problem_of(const FieldSpec& field) {
   return "";
 }
 
+// (E,T) of a field that has all of its tokens at every timestep.
+at::Tensor all_valid(int64_t num_steps, int64_t num_tokens) {
+  auto valid = at::empty({num_steps, num_tokens}, at::kBool);
+  std::fill_n(valid.mutable_data_ptr<bool>(), valid.numel(), true);
+  return valid;
+}
+
+// Not a few timesteps of a long episode, which would be kept as a whole.
+bool can_be_cut_later(const at::Tensor& images) {
+  return images.scalar_type() == at::kByte && images.is_contiguous() && images.storage().nbytes() <= 2 * images.nbytes();
+}
+
+// The patches, cut now if they are not.
+at::Tensor patches_of(const FieldTokens& field) {
+  return field.images.defined() ? cut_patches(field.images, "image") : field.tokens;
+}
+
 // One value per timestep for every field, so that no field is read beyond its end or beside its timestep.
 void check_steps(const Schema& schema, const Episode& episode) {
   if (episode.fields.size() != schema.fields.size())
@@ -120,7 +138,8 @@ Timesteps slice(const Timesteps& timesteps, Window window) {
   part.ends = timesteps.ends && window.start + window.length == timesteps.num_steps;
   for (const auto& field : timesteps.fields) {
     part.fields.push_back(field);
-    part.fields.back().tokens = field.tokens.narrow(0, window.start, window.length);
+    for (auto* tensor : {&part.fields.back().tokens, &part.fields.back().images})
+      if (tensor->defined()) *tensor = tensor->narrow(0, window.start, window.length);
     part.fields.back().valid = field.valid.narrow(0, window.start, window.length);
     if (!field.grids.empty())
       part.fields.back().grids = {field.grids.begin() + window.start, field.grids.begin() + window.start + window.length};
@@ -139,7 +158,7 @@ Timesteps concatenate(std::span<const Timesteps> parts) {
     auto& field = whole.fields.emplace_back();
     for (const auto& part : parts) {
       const auto& from = part.fields[f];
-      tokens.push_back(at::constant_pad_nd(from.tokens, {0, 0, 0, width - from.tokens_per_step()}, 0));
+      tokens.push_back(at::constant_pad_nd(patches_of(from), {0, 0, 0, width - from.tokens_per_step()}, 0));
       valid.push_back(at::constant_pad_nd(from.valid, {0, width - from.tokens_per_step()}, false));
       field.grids.insert(field.grids.end(), from.grids.begin(), from.grids.end());
       field.num_clipped += from.num_clipped;
@@ -202,19 +221,37 @@ ContinuousCodec Tokenizer::continuous_codec(const FieldSpec& field) const {
   return {false, field.low, field.high, vocabulary_.continuous().size};
 }
 
+// The tokens of an episode are counted before they are made, and many episodes have one of a few missions: a thread keeps the
+// short texts that it encoded lately.
+std::vector<int32_t> Tokenizer::ids_of(const std::string& text) const {
+  constexpr size_t kShort = 256, kMost = 4096;
+  thread_local std::shared_ptr<const TextTokenizer> tokenizer;
+  thread_local std::unordered_map<std::string, std::vector<int32_t>> known;
+  if (text.size() > kShort) return this->text().encode(text);
+  if (tokenizer != text_ || known.size() >= kMost) known.clear();
+  tokenizer = text_;
+  if (const auto it = known.find(text); it != known.end()) return it->second;
+  return known.emplace(text, this->text().encode(text)).first->second;
+}
+
 FieldTokens Tokenizer::tokenize_text(const std::vector<std::string>& text) const {
-  std::vector<std::vector<int32_t>> ids;
+  std::vector<std::vector<int32_t>> distinct;
+  std::vector<size_t> which;  // by timestep
   size_t longest = 0;
   for (size_t e = 0; e < text.size(); ++e) {
     // A mission is the same at every timestep: encode it once.
-    ids.push_back(e > 0 && text[e] == text[e - 1] ? ids.back() : this->text().encode(text[e]));
-    longest = std::max(longest, ids.back().size());
+    if (e == 0 || text[e] != text[e - 1]) distinct.push_back(ids_of(text[e]));
+    which.push_back(distinct.size() - 1);
+    longest = std::max(longest, distinct.back().size());
   }
   const auto num_steps = static_cast<int64_t>(text.size()), width = static_cast<int64_t>(longest);
-  FieldTokens result{.tokens = at::zeros({num_steps, width, 1}, at::kLong), .valid = at::zeros({num_steps, width}, at::kBool)};
-  for (size_t e = 0; e < ids.size(); ++e) {
-    std::copy(ids[e].begin(), ids[e].end(), result.tokens.data_ptr<int64_t>() + static_cast<int64_t>(e) * width);
-    std::fill_n(result.valid.data_ptr<bool>() + static_cast<int64_t>(e) * width, ids[e].size(), true);
+  FieldTokens result{.tokens = at::empty({num_steps, width, 1}, at::kLong), .valid = at::empty({num_steps, width}, at::kBool)};
+  auto* tokens = result.tokens.mutable_data_ptr<int64_t>();
+  auto* valid = result.valid.mutable_data_ptr<bool>();
+  for (const size_t i : which) {
+    const auto pads = longest - distinct[i].size();
+    tokens = std::fill_n(std::copy(distinct[i].begin(), distinct[i].end(), tokens), pads, 0);
+    valid = std::fill_n(std::fill_n(valid, distinct[i].size(), true), pads, false);
   }
   return result;
 }
@@ -226,35 +263,43 @@ FieldTokens Tokenizer::take_ids(const at::Tensor& ids, const std::string& name) 
     throw Error("field '" + name + "' has the text id " + std::to_string(lowest < 0 ? lowest : highest) +
                     ", the text tokenizer has " + std::to_string(vocabulary_.text().size) + " pieces",
                 "the ids were made with another tokenizer: set tokens.text to that one");
-  return {.tokens = ids.to(at::kLong).unsqueeze(2), .valid = at::ones(ids.sizes(), at::kBool)};
+  return {.tokens = ids.to(at::kLong).unsqueeze(2), .valid = all_valid(ids.size(0), ids.size(1))};
 }
 
 FieldTokens Tokenizer::tokenize(const FieldSpec& field, const FieldValues& values) const {
-  return tokenize(field, values, field.name);
+  return tokenize(field, values, field.name, Patches::kCut);
 }
 
-FieldTokens Tokenizer::tokenize(const FieldSpec& field, const FieldValues& values, const std::string& name) const {
+FieldTokens Tokenizer::tokenize(const FieldSpec& field, const FieldValues& values, const std::string& name,
+                                Patches patches) const {
   if (field.modality == Modality::kText && !values.values.defined()) return tokenize_text(values.text);
   check_shape(field, values.values, name);
   if (field.modality == Modality::kText) return take_ids(values.values, name);
+  const int64_t num_steps = values.values.size(0);
   FieldTokens result;
   if (field.modality == Modality::kImage) {
-    result.tokens = cut_patches(values.values, name);
-    result.grids.assign(static_cast<size_t>(values.values.size(0)), patch_grid(values.values.size(1), values.values.size(2)));
+    check_images(values.values, name);
+    const auto grid = patch_grid(values.values.size(1), values.values.size(2));
+    if (patches == Patches::kLater && can_be_cut_later(values.values)) result.images = values.values;
+    else result.tokens = cut_patches(values.values, name);
+    result.grids.assign(static_cast<size_t>(num_steps), grid);
+    result.valid = all_valid(num_steps, grid.num_patches());
   } else {
+    const bool is_discrete = field.modality == Modality::kDiscrete;
+    const auto ids = is_discrete ? DiscreteCodec{field.num_values}.encode(values.values, name)
+                                 : continuous_codec(field).encode(values.values, name, &result.num_clipped);
+    const int64_t begin = (is_discrete ? vocabulary_.discrete() : vocabulary_.continuous()).begin;
     const int64_t channels = field.cells ? static_cast<int64_t>(field.num_values.size()) : 1;
-    if (field.modality == Modality::kDiscrete)
-      result.tokens = DiscreteCodec{field.num_values}.encode(values.values, name).add_(vocabulary_.discrete().begin);
-    else
-      result.tokens =
-          continuous_codec(field).encode(values.values, name, &result.num_clipped).add_(vocabulary_.continuous().begin);
-    result.tokens = result.tokens.reshape({values.values.size(0), -1, channels});
+    auto* id = ids.mutable_data_ptr<int64_t>();
+    for (int64_t i = 0; i < ids.numel(); ++i) id[i] += begin;
+    const int64_t num_tokens = field.values_per_step() / channels;
+    result.tokens = ids.view({num_steps, num_tokens, channels});
+    result.valid = all_valid(num_steps, num_tokens);
   }
-  result.valid = at::ones({result.tokens.size(0), result.tokens.size(1)}, at::kBool);
   return result;
 }
 
-Timesteps Tokenizer::tokenize(const Schema& schema, const Episode& episode) const {
+Timesteps Tokenizer::tokenize(const Schema& schema, const Episode& episode, Patches patches) const {
   check_steps(schema, episode);
   Timesteps timesteps;
   timesteps.num_steps = episode.num_steps;
@@ -263,7 +308,7 @@ Timesteps Tokenizer::tokenize(const Schema& schema, const Episode& episode) cons
   for (size_t i = 0; i < schema.fields.size(); ++i) {
     const FieldSpec& field = schema.fields[i];
     // Messages quote the name: field 'door' of 'four_rooms seed 17'.
-    timesteps.fields.push_back(tokenize(field, episode.fields[i], field.name + "' of '" + episode.id));
+    timesteps.fields.push_back(tokenize(field, episode.fields[i], field.name + "' of '" + episode.id, patches));
   }
   return timesteps;
 }
@@ -277,7 +322,7 @@ std::vector<int64_t> Tokenizer::tokens_per_step(const Schema& schema, const Epis
       const auto& text = episode.fields[i].text;
       int64_t length = 0;
       for (size_t e = 0; e < text.size(); ++e) {
-        if (e == 0 || text[e] != text[e - 1]) length = static_cast<int64_t>(this->text().encode(text[e]).size());
+        if (e == 0 || text[e] != text[e - 1]) length = static_cast<int64_t>(ids_of(text[e]).size());
         counts[e] += length;
       }
     } else {

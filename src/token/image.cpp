@@ -21,6 +21,7 @@ namespace mugato {
 namespace {
 
 constexpr int64_t kRowBytes = kPatchSize * 3;  // one row of a patch
+constexpr int64_t kAhead = 4096;               // pixels are asked for before they are read, the next image's after the last
 
 template <class T>
 uint8_t to_byte(T value) {
@@ -40,33 +41,52 @@ inline void copy_pixels(const T* source, int64_t count, uint8_t* target) {
   }
 }
 
-// One patch, whose top left pixel is at `source`; `height` by `width` pixels of it lie within the image.
+// Keeps the first `count` pixels of a patch's row, and makes the others black.
+struct PixelMask {
+  explicit PixelMask(int64_t count) { std::fill_n(bytes, 3 * count, uint8_t{0xff}); }
+  uint8_t bytes[kRowBytes] = {};
+};
+
+// `source` goes on behind the image's edge, with the next row of pixels.
+inline void copy_masked(const uint8_t* __restrict source, const PixelMask& mask, uint8_t* __restrict target) {
+  for (int64_t i = 0; i < kRowBytes; ++i) target[i] = source[i] & mask.bytes[i];
+}
+
+// A row of the image to a row of each of its patches, which are neighbours in memory. `end` is where the image ends.
 template <class T, int kChannels>
-inline void cut_patch(const T* source, int64_t row_stride, int64_t height, int64_t width, uint8_t* patch) {
-  if (width == kPatchSize) {
-    for (int64_t y = 0; y < height; ++y) copy_pixels<T, kChannels>(source + y * row_stride, kPatchSize, patch + y * kRowBytes);
-  } else {
-    for (int64_t y = 0; y < height; ++y) {
-      copy_pixels<T, kChannels>(source + y * row_stride, width, patch + y * kRowBytes);
-      std::memset(patch + y * kRowBytes + width * 3, 0, static_cast<size_t>(kRowBytes - width * 3));
-    }
-  }
-  if (height < kPatchSize) std::memset(patch + height * kRowBytes, 0, static_cast<size_t>((kPatchSize - height) * kRowBytes));
+inline void cut_row(const T* source, const T* end, int64_t width, const PixelMask& mask, uint8_t* patch) {
+  for (; width >= kPatchSize; width -= kPatchSize, source += kPatchSize * kChannels, patch += kPatchBytes)
+    copy_pixels<T, kChannels>(source, kPatchSize, patch);
+  if (width == 0) return;
+  if constexpr (std::is_same_v<T, uint8_t> && kChannels == 3)
+    if (end - source >= kRowBytes) return copy_masked(source, mask, patch);
+  copy_pixels<T, kChannels>(source, width, patch);
+  std::memset(patch + width * 3, 0, static_cast<size_t>(kRowBytes - width * 3));
 }
 
 template <class T, int kChannels>
-void cut_images(const at::Tensor& images_EHWC, uint8_t* patches) {
-  const int64_t num_images = images_EHWC.size(0), height = images_EHWC.size(1), width = images_EHWC.size(2);
+void cut_one(const T* image, int64_t height, int64_t width, uint8_t* patches) {
   const PatchGrid grid = patch_grid(height, width);
-  const int64_t row_stride = width * kChannels;
-  const T* image = images_EHWC.const_data_ptr<T>();
-  for (int64_t e = 0; e < num_images; ++e, image += height * row_stride)
-    for (int64_t row = 0; row < grid.rows; ++row)
-      for (int64_t column = 0; column < grid.columns; ++column, patches += kPatchBytes) {
-        const int64_t y = row * kPatchSize, x = column * kPatchSize;
-        cut_patch<T, kChannels>(image + y * row_stride + x * kChannels, row_stride, std::min(kPatchSize, height - y),
-                                std::min(kPatchSize, width - x), patches);
-      }
+  const PixelMask mask(width % kPatchSize);
+  const T* end = image + height * width * kChannels;
+  for (int64_t row = 0; row < grid.rows; ++row, patches += grid.columns * kPatchBytes) {
+    const int64_t num_lines = std::min(kPatchSize, height - row * kPatchSize);
+    for (int64_t y = 0; y < num_lines; ++y, image += width * kChannels) {
+      for (int64_t x = 0; x < width * kChannels; x += 64) __builtin_prefetch(image + kAhead + x);
+      cut_row<T, kChannels>(image, end, width, mask, patches + y * kRowBytes);
+    }
+    if (num_lines == kPatchSize) continue;
+    for (int64_t column = 0; column < grid.columns; ++column)
+      std::memset(patches + column * kPatchBytes + num_lines * kRowBytes, 0,
+                  static_cast<size_t>((kPatchSize - num_lines) * kRowBytes));
+  }
+}
+
+template <class T>
+void cut_channels(const T* image, int64_t height, int64_t width, int64_t channels, uint8_t* patches) {
+  if (channels == 1) cut_one<T, 1>(image, height, width, patches);
+  else if (channels == 3) cut_one<T, 3>(image, height, width, patches);
+  else cut_one<T, 4>(image, height, width, patches);
 }
 
 template <class T>
@@ -84,25 +104,13 @@ void check_unit_values(const at::Tensor& images, const std::string& field) {
 }
 
 template <class T>
-void cut_typed(const at::Tensor& images, const std::string& field, int64_t num_channels, uint8_t* patches) {
+void cut_typed(const at::Tensor& images, const std::string& field, uint8_t* patches) {
   if constexpr (!std::is_same_v<T, uint8_t>) check_unit_values<T>(images, field);
-  if (num_channels == 1) cut_images<T, 1>(images, patches);
-  else if (num_channels == 3) cut_images<T, 3>(images, patches);
-  else cut_images<T, 4>(images, patches);
-}
-
-void check_images(const at::Tensor& images, const std::string& field) {
-  const std::string where = "field '" + field + "': images of shape " + shape_text(images.sizes());
-  if (images.dim() != 3 && images.dim() != 4)
-    throw Error(where, "images are (E,H,W) or (E,H,W,C): one picture a timestep, height before width, channels last");
-  const int64_t num_channels = images.dim() == 3 ? 1 : images.size(3);
-  if (num_channels != 1 && num_channels != 3 && num_channels != 4)
-    throw Error(where + " have " + std::to_string(num_channels) + " channels",
-                "1 (grey), 3 (RGB) or 4 (RGBA) channels, as the last axis");
-  if (images.size(1) == 0 || images.size(2) == 0) throw Error(where + " are empty", "every picture has at least one pixel");
-  if (images.scalar_type() != at::kByte && !at::isFloatingType(images.scalar_type()))
-    throw Error(where + " are of type " + c10::toString(images.scalar_type()), "pixels are uint8, or floating in [0, 1]");
-  TORCH_CHECK(images.is_cpu(), where, " are not on the CPU, where patches are cut");
+  const int64_t height = images.size(1), width = images.size(2), channels = images.dim() == 3 ? 1 : images.size(3);
+  const int64_t num_patches = patch_grid(height, width).num_patches();
+  const T* image = images.const_data_ptr<T>();
+  for (int64_t e = 0; e < images.size(0); ++e, image += height * width * channels, patches += num_patches * kPatchBytes)
+    cut_channels(image, height, width, channels, patches);
 }
 
 // (2 b - 255) / 1020 equals (b / 255 * 2 - 1) / 4 and is rounded once.
@@ -150,22 +158,39 @@ PatchGrid patch_grid(int64_t height, int64_t width) {
   return {(height + kPatchSize - 1) / kPatchSize, (width + kPatchSize - 1) / kPatchSize};
 }
 
+void check_images(const at::Tensor& images, const std::string& field) {
+  const std::string where = "field '" + field + "': images of shape " + shape_text(images.sizes());
+  if (images.dim() != 3 && images.dim() != 4)
+    throw Error(where, "images are (E,H,W) or (E,H,W,C): one picture a timestep, height before width, channels last");
+  const int64_t num_channels = images.dim() == 3 ? 1 : images.size(3);
+  if (num_channels != 1 && num_channels != 3 && num_channels != 4)
+    throw Error(where + " have " + std::to_string(num_channels) + " channels",
+                "1 (grey), 3 (RGB) or 4 (RGBA) channels, as the last axis");
+  if (images.size(1) == 0 || images.size(2) == 0) throw Error(where + " are empty", "every picture has at least one pixel");
+  if (images.scalar_type() != at::kByte && !at::isFloatingType(images.scalar_type()))
+    throw Error(where + " are of type " + c10::toString(images.scalar_type()), "pixels are uint8, or floating in [0, 1]");
+  TORCH_CHECK(images.is_cpu(), where, " are not on the CPU, where patches are cut");
+}
+
+void cut_image(const uint8_t* pixels, int64_t height, int64_t width, int64_t channels, uint8_t* patches) {
+  cut_channels(pixels, height, width, channels, patches);
+}
+
 at::Tensor cut_patches(const at::Tensor& images, const std::string& field) {
   check_images(images, field);
   const at::Tensor contiguous = images.contiguous();
-  const int64_t num_channels = images.dim() == 3 ? 1 : images.size(3);
   at::Tensor patches =
       at::empty({images.size(0), patch_grid(images.size(1), images.size(2)).num_patches(), kPatchBytes}, at::kByte);
   uint8_t* out = patches.mutable_data_ptr<uint8_t>();
   switch (images.scalar_type()) {
     case at::kByte:
-      cut_typed<uint8_t>(contiguous, field, num_channels, out);
+      cut_typed<uint8_t>(contiguous, field, out);
       break;
     case at::kDouble:
-      cut_typed<double>(contiguous, field, num_channels, out);
+      cut_typed<double>(contiguous, field, out);
       break;
     default:
-      cut_typed<float>(contiguous.to(at::kFloat), field, num_channels, out);
+      cut_typed<float>(contiguous.to(at::kFloat), field, out);
   }
   return patches;
 }

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <map>
 #include <thread>
@@ -209,6 +210,29 @@ TEST(Loader, LeavesTheNumberOfThreadsAlone) {
   std::thread([&] { seen = at::get_num_threads(); }).join();
   at::set_num_threads(before);
   EXPECT_EQ(seen, 3);
+}
+
+// LibTorch's operations start a pool of threads for every thread that calls them, and the pool spins on the trainer's cores.
+TEST(Loader, ItsThreadsHaveNoThreadsOfTheirOwn) {
+  struct Counting : ClockSource {
+    using ClockSource::ClockSource;
+    Episode get(int64_t index) const override {
+      most_threads = std::max(most_threads.load(), at::get_num_threads());
+      return ClockSource::get(index);
+    }
+    mutable std::atomic<int> most_threads = 0;
+  };
+  const int before = at::get_num_threads();
+  at::set_num_threads(3);
+  for (const int64_t workers : {1, 3}) {
+    const auto counting = std::make_shared<Counting>(Source::kUnbounded, 20);
+    auto options = small();
+    options.workers = workers;
+    make_loader(options, {counting, sources()[1], sources()[2]})->next();
+    EXPECT_EQ(counting->most_threads, 1) << workers;
+  }
+  EXPECT_EQ(at::get_num_threads(), 3);
+  at::set_num_threads(before);
 }
 
 TEST(Loader, RefusesAPositionThatIsNotItsOwn) {

@@ -228,6 +228,52 @@ TEST(Concatenate, GivesThePartsBack) {
   }
 }
 
+bool same(const MicroBatch& a, const MicroBatch& b) {
+  return a.layout.ids.equal(b.layout.ids) && a.layout.slots.equal(b.layout.slots) &&
+         a.layout.patch_index.equal(b.layout.patch_index) && a.layout.patch_row.equal(b.layout.patch_row) &&
+         a.layout.patch_column.equal(b.layout.patch_column) && a.patches.equal(b.patches);
+}
+
+TEST(Tokenizer, PatchesThatAreCutLaterAreTheSame) {
+  Random random(47);
+  const auto tokenizer = testing::small_tokenizer();
+  const Sequencer sequencer(tokenizer.vocabulary(), {});
+  int64_t num_later = 0;
+  for (int trial = 0; trial < 60; ++trial) {
+    const int64_t height = random.between(1, 70), width = random.between(1, 70), channels = random.chance(0.5) ? 3 : 1;
+    const auto schema = std::make_shared<const Schema>(
+        Schema{{{.name = "image", .modality = Modality::kImage, .shape = {height, width, channels}},
+                {.name = "action", .modality = Modality::kDiscrete, .role = Role::kAction, .num_values = {7}}}});
+    const int64_t num_steps = random.between(1, 6);
+    auto images = at::randint(256, {num_steps, height, width, channels}, at::kByte);
+    if (random.chance(0.2)) images = images.to(at::kFloat) / 255;
+    const Episode episode{.fields = {{images, {}}, {at::zeros({num_steps}, at::kLong), {}}}, .num_steps = num_steps, .id = "e"};
+    const auto window = Window{random.below(num_steps), 1};
+    const auto cut = tokenizer.tokenize(*schema, episode);
+    const auto later = tokenizer.tokenize(*schema, episode, Tokenizer::Patches::kLater);
+    num_later += later.fields[0].images.defined();
+    EXPECT_EQ(later.fields[0].images.defined(), images.scalar_type() == at::kByte);
+    EXPECT_EQ(later.fields[0].tokens_per_step(), cut.fields[0].tokens_per_step());
+    const auto lay_out = [&](const Timesteps& timesteps) {
+      const std::vector<std::vector<Sample>> rows{{{schema, timesteps}}};
+      return sequencer.lay_out(rows, sequencer.num_tokens(rows[0][0]) + 3, 1);
+    };
+    EXPECT_TRUE(same(lay_out(later), lay_out(cut)));
+    EXPECT_TRUE(same(lay_out(slice(later, window)), lay_out(slice(cut, window))));
+    EXPECT_TRUE(same(lay_out(concatenate(std::vector{later, later})), lay_out(concatenate(std::vector{cut, cut}))));
+  }
+  EXPECT_GT(num_later, 30);
+}
+
+// Else the queue of a loader would keep whole episodes.
+TEST(Tokenizer, AShortWindowKeepsNoLongEpisode) {
+  const Schema schema{{{.name = "image", .modality = Modality::kImage, .shape = {32, 32, 3}}}};
+  const Episode episode{.fields = {{at::zeros({50, 32, 32, 3}, at::kByte), {}}}, .num_steps = 50, .id = "long"};
+  const auto part = testing::small_tokenizer().tokenize(schema, slice(episode, {10, 5}), Tokenizer::Patches::kLater);
+  EXPECT_FALSE(part.fields[0].images.defined());
+  EXPECT_EQ(part.fields[0].tokens.storage().nbytes(), static_cast<size_t>(5 * 4 * kPatchBytes));
+}
+
 TEST(Tokenizer, TextNeedsItsOwnTokenizer) {
   EXPECT_THAT([] { Tokenizer(Vocabulary({.text_size = 30}), std::make_shared<testing::LetterTokenizer>(20)); },
               ThrowsMessage<Error>(AllOf(HasSubstr("20 pieces"), HasSubstr("30"))));

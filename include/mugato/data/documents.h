@@ -17,6 +17,7 @@ class DocumentMaker {
     int64_t context = 1024;  // most tokens of a document
     int64_t domain = 0;
     uint64_t seed = 0;
+    Tokenizer::Patches patches = Tokenizer::Patches::kCut;
   };
   // Throws Error for a schema that the vocabulary can not hold, and for keys of the entry that do not suit the source.
   DocumentMaker(DataEntry entry, std::shared_ptr<const Source> source, const Tokenizer& tokenizer, const Sequencer& sequencer,

@@ -15,6 +15,8 @@
 
 namespace mugato::data {
 
+class RowsInOrder;
+
 struct LoaderOptions {
   int64_t rows = 8;        // L: rows of a global step, a lane each
   int64_t micro_rows = 0;  // rows of a micro-batch; 0: all of them
@@ -66,7 +68,7 @@ class Loader : public BatchStream {
   void fill(int64_t lane, Position& position, Lane& state, Filled& filled) const;
   void draw(int64_t lane, Position& position, Lane& state, Filled& filled) const;
   static void count_broken(size_t domain, int64_t num_broken, const std::string& problem, Filled& filled);
-  GlobalStep lay_out(int64_t step, const std::vector<Filled>& lanes) const;
+  GlobalStep finish(std::deque<RowsInOrder>& micro, const std::vector<Filled>& lanes) const;
 
   std::vector<std::string> domain_names_;
   std::shared_ptr<const Tokenizer> tokenizer_;
@@ -74,6 +76,7 @@ class Loader : public BatchStream {
   LoaderOptions options_;
   Mixture mixture_;
   std::vector<DocumentMaker> makers_;
+  mutable int64_t most_patches_ = 0;  // of a micro-batch until now: the next ones get room for as many
 
   Position position_;  // after the last step handed out
   mutable std::mutex mutex_;

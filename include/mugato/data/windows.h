@@ -18,6 +18,7 @@ class WindowCutter {
     int64_t context = 1024;  // most tokens of a document
     int64_t max_steps = 0;   // most timesteps; 0: as many as fit
     int64_t domain = 0;
+    Tokenizer::Patches patches = Tokenizer::Patches::kCut;
   };
   WindowCutter(std::shared_ptr<const Schema> schema, Options options, const Tokenizer& tokenizer, const Sequencer& sequencer);
 

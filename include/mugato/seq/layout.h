@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "mugato/seq/patch_table.h"
@@ -77,13 +78,15 @@ class LayoutBuilder {
   };
   void add_id(int64_t id, Use use);
   void add_cell(const int64_t* ids, int64_t channels);
-  void add_patch(const uint8_t* bytes, int64_t row_bucket, int64_t column_bucket, int64_t number);
+  // An image's patches of kPatchBytes bytes in raster order, with the position bucket of every row and of every column.
+  void add_image(const uint8_t* patches, std::span<const int64_t> row_buckets, std::span<const int64_t> column_buckets);
 
   int64_t room() const { return capacity_ - cursor_; }  // free slots of the present row
   MicroBatch finish();
 
  private:
   int64_t next_slot(int64_t id, int64_t local);
+  void end_row();
 
   int64_t rows_, capacity_;
   MicroBatch batch_;

@@ -23,8 +23,11 @@ struct FieldTokens {
   std::vector<PatchGrid> grids = {};  // images only: of each timestep
   int64_t num_clipped = 0;            // continuous values outside of the range, among all that were tokenized together
 
-  int64_t num_steps() const { return tokens.size(0); }
-  int64_t tokens_per_step() const { return tokens.size(1); }
+  // Images whose patches are not cut yet, (E,H,W) or (E,H,W,C) uint8, contiguous, in place of `tokens`.
+  at::Tensor images = {};
+
+  int64_t num_steps() const { return valid.size(0); }
+  int64_t tokens_per_step() const { return valid.size(1); }
   int64_t channels() const { return tokens.size(2); }
 };
 
@@ -64,8 +67,11 @@ class Tokenizer {
   const Vocabulary& vocabulary() const { return vocabulary_; }
   const TextTokenizer& text() const;  // throws Error when there is none
 
+  // Whether the patches of images are cut at once, or, where that keeps no more memory, by the Sequencer as it writes them.
+  enum class Patches { kCut, kLater };
+
   // Throws Error that names the field and the episode for values that do not fit the schema, of validated fields.
-  Timesteps tokenize(const Schema& schema, const Episode& episode) const;
+  Timesteps tokenize(const Schema& schema, const Episode& episode, Patches patches = Patches::kCut) const;
   FieldTokens tokenize(const FieldSpec& field, const FieldValues& values) const;
 
   // Number of tokens that the fields of each timestep make, separator and end not counted; reads text, touches no image.
@@ -79,7 +85,8 @@ class Tokenizer {
 
  private:
   // `name` is what messages call the field.
-  FieldTokens tokenize(const FieldSpec& field, const FieldValues& values, const std::string& name) const;
+  FieldTokens tokenize(const FieldSpec& field, const FieldValues& values, const std::string& name, Patches patches) const;
+  std::vector<int32_t> ids_of(const std::string& text) const;
   FieldTokens tokenize_text(const std::vector<std::string>& text) const;
   FieldTokens take_ids(const at::Tensor& ids, const std::string& name) const;
   ContinuousCodec continuous_codec(const FieldSpec& field) const;

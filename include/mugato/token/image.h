@@ -26,6 +26,12 @@ PatchGrid patch_grid(int64_t height, int64_t width);
 // floating value that is NaN or outside of [0, 1].
 at::Tensor cut_patches(const at::Tensor& images, const std::string& field);
 
+// The same for one image of `channels` bytes a pixel, rows without gaps, to its patches one after the other.
+void cut_image(const uint8_t* pixels, int64_t height, int64_t width, int64_t channels, uint8_t* patches);
+
+// Throws Error as cut_patches() does, but for the values of pixels.
+void check_images(const at::Tensor& images, const std::string& field);
+
 // The inverse, for pictures and tests: (E,T,768) to (E,H,W,3) uint8, the padding cut away.
 at::Tensor join_patches(const at::Tensor& patches, int64_t height, int64_t width);
 

@@ -25,17 +25,18 @@ uint64_t collection_length(const char* header) {
   return std::memcmp(header, "GCOL\1", 5) == 0 ? number_at<uint64_t>(header + 8) : 0;
 }
 
-// The objects of a collection by their numbers; empty for one that is damaged.
-std::vector<std::string_view> objects_of(std::string_view collection) {
+// The objects by their numbers, as far as they follow each other. Of two with one number it is the first.
+std::vector<std::string_view> objects_of(std::string_view bytes) {
   std::vector<std::string_view> objects;
-  for (uint64_t at = kHeaderBytes; at + kHeaderBytes <= collection.size();) {
-    const auto index = number_at<uint16_t>(&collection[at]);
-    const auto length = number_at<uint64_t>(&collection[at + 8]);
-    if (index == 0) break;  // the rest is free
-    if (length > collection.size() - at - kHeaderBytes || index > collection.size() / kHeaderBytes) return {};
+  while (bytes.size() >= kHeaderBytes) {
+    const auto index = number_at<uint16_t>(&bytes[0]);
+    const auto reserved = number_at<uint32_t>(&bytes[4]);
+    const auto length = number_at<uint64_t>(&bytes[8]);
+    bytes.remove_prefix(kHeaderBytes);
+    if (index == 0 || reserved != 0 || length > bytes.size()) break;  // the rest is free, or no part of the heap
     if (index >= objects.size()) objects.resize(index + size_t{1});
-    objects[index] = collection.substr(at + kHeaderBytes, length);
-    at += kHeaderBytes + (length + 7) / 8 * 8;
+    if (!objects[index].data()) objects[index] = bytes.substr(0, length);
+    bytes.remove_prefix(std::min<uint64_t>((length + 7) / 8 * 8, bytes.size()));
   }
   return objects;
 }
@@ -79,8 +80,9 @@ PlainReader::Bytes PlainReader::read_bytes(uint64_t offset, uint64_t count) cons
   return bytes;
 }
 
-std::optional<ColumnValues> PlainReader::read(Place place, int64_t num_rows, at::IntArrayRef row_shape) {
-  if (place.rows() != Rows::kNumbers) return read_rows(place, num_rows);
+std::optional<ColumnValues> PlainReader::read(Place place, int64_t num_rows, at::IntArrayRef row_shape,
+                                              std::atomic<Extent>& extent) {
+  if (place.rows() != Rows::kNumbers) return read_rows(place, num_rows, extent);
   std::vector<int64_t> shape{num_rows};
   shape.insert(shape.end(), row_shape.begin(), row_shape.end());
   auto values = at::empty(shape, place.scalar());
@@ -88,22 +90,78 @@ std::optional<ColumnValues> PlainReader::read(Place place, int64_t num_rows, at:
   return ColumnValues{std::move(values), {}};
 }
 
-std::optional<ColumnValues> PlainReader::read_rows(Place place, int64_t num_rows) {
+std::optional<ColumnValues> PlainReader::read_rows(Place place, int64_t num_rows, std::atomic<Extent>& extent) {
+  const auto ids = heap_ids(place, num_rows);
+  auto objects = objects_within(extent, ids);
+  if (objects.empty()) {
+    objects = objects_by_collection(ids);
+    if (objects.empty()) return std::nullopt;
+    extent = extent.load().is_unknown() ? extent_of(objects) : Extent::scattered();
+  }
+  if (place.rows() == Rows::kBytes) return ColumnValues{{}, {}, std::move(objects), bytes_};
+  ColumnValues column;
+  column.strings.reserve(objects.size());
+  for (const auto& text : objects) column.strings.emplace_back(text.substr(0, text.find('\0')));
+  return column;
+}
+
+std::vector<PlainReader::HeapId> PlainReader::heap_ids(Place place, int64_t num_rows) const {
   const auto bytes = read_bytes(static_cast<uint64_t>(place.offset()), static_cast<uint64_t>(num_rows * kHeapIdBytes));
   std::vector<HeapId> ids;
   ids.reserve(static_cast<size_t>(num_rows));
   for (int64_t row = 0; row < num_rows; ++row) ids.emplace_back(bytes.data.get() + row * kHeapIdBytes);
+  return ids;
+}
+
+// By one read; none where the heap is no longer what it was.
+std::vector<std::string_view> PlainReader::objects_within(Extent extent, std::span<const HeapId> ids) {
+  if (!extent.is_one_part() || extent.begin() >= file_size()) return {};
+  bytes_->push_back(read_bytes(extent.begin(), std::min(extent.count(), file_size() - extent.begin())));
+  const auto& part = bytes_->back();
+  // What goes before the extent's first object is not there, so these are no collections for other columns.
+  std::unordered_map<uint64_t, std::vector<std::string_view>> collections;
+  std::vector<std::string_view> objects;
+  objects.reserve(ids.size());
+  for (const auto& id : ids) {
+    auto it = collections.find(id.collection);
+    if (it == collections.end()) {
+      const auto first = std::max(id.collection + std::min(kHeaderBytes, UINT64_MAX - id.collection), part.begin);
+      it = collections.emplace(id.collection, objects_of(part.from(first))).first;
+    }
+    if (id.length == 0 || id.index >= it->second.size() || it->second[id.index].size() < id.length) return {};
+    objects.push_back(it->second[id.index].substr(0, id.length));
+  }
+  return objects;
+}
+
+// None where the heap does not hold every row.
+std::vector<std::string_view> PlainReader::objects_by_collection(std::span<const HeapId> ids) {
   read_collections(ids);
-  ColumnValues column;
-  column.strings.reserve(ids.size());
+  std::vector<std::string_view> objects;
+  objects.reserve(ids.size());
   auto left = file_.size();
   for (const auto& id : ids) {
     const auto row = id.length > 0 ? find(id) : std::string_view();
     // Rows may lie on one another, but who wrote them would hardly have had them so.
-    if (!row || (left -= id.length) < 0) return std::nullopt;
-    column.strings.emplace_back(place.rows() == Rows::kTexts ? row->substr(0, row->find('\0')) : *row);
+    if (!row || (left -= id.length) < 0) return {};
+    objects.push_back(*row);
   }
-  return column;
+  return objects;
+}
+
+// Scattered where not all of them were read at once, or other things lie between them.
+Extent PlainReader::extent_of(std::span<const std::string_view> objects) const {
+  const auto& all = bytes_->back();
+  const auto address = [](const char* byte) { return reinterpret_cast<uintptr_t>(byte); };
+  uint64_t begin = UINT64_MAX, end = 0, sum = 0;
+  for (const auto& object : objects) {
+    const uint64_t at = address(object.data()) - address(all.data.get());  // huge for one before
+    if (at < kHeaderBytes || at > all.count) return Extent::scattered();
+    begin = std::min(begin, at - kHeaderBytes);
+    end = std::max(end, at + object.size());
+    sum += object.size() + kHeaderBytes;
+  }
+  return end - begin <= 2 * sum ? Extent::between(all.begin + begin, all.begin + end) : Extent::scattered();
 }
 
 // Collections that were written one after the other are read at once, as far as they are not known.
@@ -119,12 +177,15 @@ void PlainReader::read_collections(std::span<const HeapId> ids) {
   }
   left_ += std::min(usual, file_size() - std::min(left_, file_size()));
   if (highest < lowest || highest >= file_size() || highest - lowest > left_) return;
-  bytes_.push_back(read_bytes(lowest, std::min(highest + kUsualBytes, file_size()) - lowest));
+  bytes_->push_back(read_bytes(lowest, std::min(highest + kUsualBytes, file_size()) - lowest));
 }
 
 std::optional<std::string_view> PlainReader::find(const HeapId& id) {
   auto it = collections_.find(id.collection);
-  if (it == collections_.end()) it = collections_.emplace(id.collection, objects_of(collection_at(id.collection))).first;
+  if (it == collections_.end()) {
+    const auto collection = collection_at(id.collection);
+    it = collections_.emplace(id.collection, objects_of(collection.substr(std::min(kHeaderBytes, collection.size())))).first;
+  }
   const auto& objects = it->second;
   if (id.index >= objects.size() || objects[id.index].size() < id.length) return std::nullopt;
   return objects[id.index].substr(0, id.length);
@@ -132,8 +193,8 @@ std::optional<std::string_view> PlainReader::find(const HeapId& id) {
 
 std::string_view PlainReader::collection_at(uint64_t address) {
   if (address > file_size() || file_size() - address < kHeaderBytes) return {};
-  if (!bytes_.empty()) {
-    const auto rest = bytes_.back().from(address);
+  if (!bytes_->empty()) {
+    const auto rest = bytes_->back().from(address);
     if (rest.size() >= kHeaderBytes && collection_length(rest.data()) <= rest.size())
       return rest.substr(0, collection_length(rest.data()));
   }
@@ -141,7 +202,7 @@ std::string_view PlainReader::collection_at(uint64_t address) {
   if (length > file_size() - address || length > left_) return {};
   left_ -= length;
   // Before the last, which was read for rows that are yet to come.
-  return bytes_.insert(bytes_.begin(), read_bytes(address, length))->from(address);
+  return bytes_->insert(bytes_->begin(), read_bytes(address, length))->from(address);
 }
 
 }  // namespace mugato::data::hdf5

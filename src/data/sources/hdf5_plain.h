@@ -6,6 +6,7 @@
 #include "hdf5.h"
 
 #if MUGATO_HDF5
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -40,6 +41,30 @@ class Place {
   uint64_t offset_ : 48 = 0, rows_ : 8 = 0, scalar_ : 8 = 0;
 };
 
+// The part of the file that holds all rows of variable length of a column, in eight bytes.
+class Extent {
+ public:
+  Extent() = default;  // not looked for yet
+  static Extent scattered() { return {1, 0}; }
+  static Extent between(uint64_t begin, uint64_t end) {
+    const bool fits = begin % kUnit == 0 && begin / kUnit <= kMost40 && (end - begin) / kUnit < kMost24;
+    return fits ? Extent(begin / kUnit, (end - begin + kUnit - 1) / kUnit) : scattered();
+  }
+
+  bool is_unknown() const { return begin_ == 0 && count_ == 0; }
+  bool is_one_part() const { return count_ > 0; }
+  uint64_t begin() const { return begin_ * kUnit; }
+  uint64_t count() const { return count_ * kUnit; }
+
+ private:
+  static constexpr uint64_t kUnit = 8;  // objects of the heap begin at its multiples
+  static constexpr uint64_t kMost40 = (uint64_t{1} << 40) - 1, kMost24 = (uint64_t{1} << 24) - 1;
+
+  Extent(uint64_t begin, uint64_t count) : begin_(begin & kMost40), count_(count & kMost24) {}
+
+  uint64_t begin_ : 40 = 0, count_ : 24 = 0;
+};
+
 // What a row of variable length has in a dataset: where in the file's heap it is.
 constexpr int64_t kHeapIdBytes = 16;
 
@@ -57,8 +82,9 @@ class PlainReader {
   explicit PlainReader(const FileReader& file) : file_(file) {}
 
   // (num_rows, row_shape...), or so many strings. None for rows of variable length that the heap does not hold as it should:
-  // the library has words for that. Throws Error where the file is shorter than it was.
-  std::optional<ColumnValues> read(Place place, int64_t num_rows, at::IntArrayRef row_shape);
+  // the library has words for that. `extent` is what a reading before said of rows of variable length, and becomes what this
+  // one saw. Throws Error where the file is shorter than it was.
+  std::optional<ColumnValues> read(Place place, int64_t num_rows, at::IntArrayRef row_shape, std::atomic<Extent>& extent);
 
  private:
   // What a dataset has of a row (HDF5's file format specification, global heap ID): its length, and its object in a collection.
@@ -81,15 +107,19 @@ class PlainReader {
 
   uint64_t file_size() const { return static_cast<uint64_t>(file_.size()); }
   Bytes read_bytes(uint64_t offset, uint64_t count) const;
-  std::optional<ColumnValues> read_rows(Place place, int64_t num_rows);
+  std::optional<ColumnValues> read_rows(Place place, int64_t num_rows, std::atomic<Extent>& extent);
+  std::vector<HeapId> heap_ids(Place place, int64_t num_rows) const;
+  std::vector<std::string_view> objects_within(Extent extent, std::span<const HeapId> ids);
+  std::vector<std::string_view> objects_by_collection(std::span<const HeapId> ids);
+  Extent extent_of(std::span<const std::string_view> objects) const;
   void read_collections(std::span<const HeapId> ids);
   std::optional<std::string_view> find(const HeapId& id);
   std::string_view collection_at(uint64_t address);
 
   const FileReader& file_;
-  uint64_t left_ = 0;         // bytes that a file may have us read: twice of what the rows take, and no more than it has
-  std::vector<Bytes> bytes_;  // the last: what read_collections() read
-  std::unordered_map<uint64_t, std::vector<std::string_view>> collections_;  // objects by their numbers
+  uint64_t left_ = 0;  // bytes that a file may have us read: twice of what the rows take, and no more than it has
+  std::shared_ptr<std::vector<Bytes>> bytes_ = std::make_shared<std::vector<Bytes>>();  // the last: of read_collections()
+  std::unordered_map<uint64_t, std::vector<std::string_view>> collections_;             // objects by their numbers
 };
 
 }  // namespace mugato::data::hdf5

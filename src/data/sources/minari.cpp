@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <numeric>
 
 #include "formats.h"
 #include "jpeg.h"
@@ -64,12 +65,12 @@ class MinariSource : public Source {
     Episode episode{.num_steps = storage_->num_steps(index), .id = storage_->name(index)};
     for (size_t i = 0; i < fields_.size(); ++i) episode.fields.push_back(values_of(i, std::move(columns[i]), index));
     episode.rewards = rewards_of(columns.back(), index);
-    episode.total_return = episode.rewards.sum().item<double>();
+    episode.total_return = sum(episode.rewards);
     return episode;
   }
 
   double episode_return(int64_t index) const override {
-    return rewards_of(storage_->read(index, std::span(&read_.back(), 1)).front(), index).sum().item<double>();
+    return sum(rewards_of(storage_->read(index, std::span(&read_.back(), 1)).front(), index));
   }
 
   RawEpisode raw(int64_t index) const override {
@@ -81,7 +82,7 @@ class MinariSource : public Source {
     for (size_t i = 0; i < leaves.size(); ++i) {
       const bool stands_alone = i >= all_.size();
       Leaf leaf{stands_alone ? "" : leaves[i].top, stands_alone ? leaves[i].top : SpaceLeaf{.path = leaves[i].path}.name()};
-      if (!columns[i].numbers.defined() && !is_picture(leaves[i])) leaf.text = std::move(columns[i].strings);
+      if (!columns[i].numbers.defined() && !is_picture(leaves[i])) leaf.text = columns[i].take_strings();
       else leaf.values = decoded(leaves[i], columns[i], columns[i].size(), index);
       if (holds_jpegs(leaves[i], columns[i]))
         for (int64_t row = 0; row < columns[i].size(); ++row) leaf.encoded.emplace_back(jpeg_at(columns[i], row));
@@ -154,12 +155,12 @@ class MinariSource : public Source {
   // JPEGs of one length come as rows of bytes, others as strings.
   static bool holds_jpegs(const MinariLeaf& leaf, const ColumnValues& column) {
     if (!is_picture(leaf)) return false;
-    if (!column.numbers.defined()) return column.size() > 0 && is_jpeg(column.strings.front());
+    if (!column.numbers.defined()) return column.size() > 0 && is_jpeg(column.bytes(0));
     return column.numbers.dim() == 2 && column.numbers.scalar_type() == at::kByte;
   }
 
   static std::string_view jpeg_at(const ColumnValues& column, int64_t row) {
-    if (!column.numbers.defined()) return column.strings[static_cast<size_t>(row)];
+    if (!column.numbers.defined()) return column.bytes(row);
     const auto length = column.numbers.size(1);
     return {reinterpret_cast<const char*>(column.numbers.const_data_ptr<uint8_t>()) + row * length,
             static_cast<size_t>(length)};
@@ -172,8 +173,9 @@ class MinariSource : public Source {
     const int64_t num_steps = storage_->num_steps(episode);
     if (field.spec.modality == Modality::kText) {
       if (column.numbers.defined()) fail(leaf, episode, "is not text", "its space says that it is");
-      column.strings.resize(static_cast<size_t>(num_steps));
-      return {{}, std::move(column.strings)};
+      auto text = column.take_strings();
+      text.resize(static_cast<size_t>(num_steps));
+      return {{}, std::move(text)};
     }
     auto values = decoded(leaf, column, num_steps, episode);
     if (field.spec.modality == Modality::kContinuous) return {values.to(at::kFloat), {}};
@@ -184,7 +186,7 @@ class MinariSource : public Source {
     }
     if (at::isFloatingType(values.scalar_type()) && !values.eq(values.round()).all().item<bool>())
       fail(leaf, episode, "has values that are not whole numbers", "its space says that they are");
-    values = values.to(at::kLong);
+    if (values.scalar_type() != at::kLong) values = values.to(at::kLong);
     return {field.start.defined() ? values - field.start : values, {}};
   }
 
@@ -192,7 +194,7 @@ class MinariSource : public Source {
   // them a version of Minari wrote does not follow from its number.
   at::Tensor decoded(const MinariLeaf& leaf, const ColumnValues& column, int64_t num_rows, int64_t episode) const {
     if (column.numbers.defined() && column.numbers.sizes().slice(1) == at::IntArrayRef(leaf.shape))
-      return column.numbers.narrow(0, 0, num_rows);
+      return num_rows == column.size() ? column.numbers : column.numbers.narrow(0, 0, num_rows);
     if (holds_jpegs(leaf, column)) return decoded_jpegs(leaf, column, num_rows, episode);
     if (!column.numbers.defined()) fail(leaf, episode, "holds neither numbers nor JPEGs", "its space says that it does");
     std::string shape;
@@ -214,8 +216,15 @@ class MinariSource : public Source {
     return pixels;
   }
 
+  static double sum(const at::Tensor& rewards) {
+    const auto contiguous = rewards.contiguous();
+    const auto* values = contiguous.const_data_ptr<double>();
+    return std::accumulate(values, values + contiguous.numel(), 0.0);
+  }
+
   at::Tensor rewards_of(const ColumnValues& column, int64_t episode) const {
-    return decoded(read_.back(), column, column.size(), episode).to(at::kDouble);
+    const auto rewards = decoded(read_.back(), column, column.size(), episode);
+    return rewards.scalar_type() == at::kDouble ? rewards : rewards.to(at::kDouble);
   }
 
   fs::path data_;

@@ -80,7 +80,7 @@ class Hdf5Storage : public MinariStorage {
   std::vector<ColumnValues> read(int64_t episode, std::span<const MinariLeaf> leaves) const override {
     std::vector<std::optional<ColumnValues>> columns;
     hdf5::PlainReader reader(bytes_);
-    for (const auto& leaf : leaves) columns.push_back(read_plain(reader, episode, leaf, places(leaf)[index_of(episode)]));
+    for (const auto& leaf : leaves) columns.push_back(read_plain(reader, episode, leaf, seen(leaf)[index_of(episode)]));
     if (std::find(columns.begin(), columns.end(), std::nullopt) != columns.end())
       read_missing(reader, episode, leaves, columns);
     std::vector<ColumnValues> result;
@@ -89,7 +89,12 @@ class Hdf5Storage : public MinariStorage {
   }
 
  private:
-  using Places = std::vector<std::atomic<hdf5::Place>>;  // by episode
+  // What the first reading of a leaf found out for the next.
+  struct Seen {
+    std::atomic<hdf5::Place> place;
+    std::atomic<hdf5::Extent> extent;
+  };
+  using SeenEpisodes = std::vector<Seen>;
 
   static Handle open(const std::string& path) {
     const hdf5::Lock lock;
@@ -98,15 +103,15 @@ class Hdf5Storage : public MinariStorage {
 
   static size_t index_of(int64_t episode) { return static_cast<size_t>(episode); }
 
-  Places& places(const MinariLeaf& leaf) const {
-    const std::lock_guard lock(places_mutex_);
-    return places_.try_emplace(leaf.name(), steps_.size()).first->second;
+  SeenEpisodes& seen(const MinariLeaf& leaf) const {
+    const std::lock_guard lock(seen_mutex_);
+    return seen_.try_emplace(leaf.name(), steps_.size()).first->second;
   }
 
-  std::optional<ColumnValues> read_plain(hdf5::PlainReader& reader, int64_t episode, const MinariLeaf& leaf,
-                                         hdf5::Place place) const {
+  std::optional<ColumnValues> read_plain(hdf5::PlainReader& reader, int64_t episode, const MinariLeaf& leaf, Seen& seen) const {
+    const auto place = seen.place.load();
     if (!place.is_plain()) return std::nullopt;
-    return reader.read(place, leaf.num_rows(num_steps(episode)), leaf.shape);
+    return reader.read(place, leaf.num_rows(num_steps(episode)), leaf.shape, seen.extent);
   }
 
   void read_missing(hdf5::PlainReader& plain, int64_t episode, std::span<const MinariLeaf> leaves,
@@ -114,20 +119,20 @@ class Hdf5Storage : public MinariStorage {
     const hdf5::Lock lock;
     const auto group = open_episode(episode);
     for (size_t i = 0; i < leaves.size(); ++i)
-      if (!columns[i]) columns[i] = locate(plain, episode, group, leaves[i], places(leaves[i])[index_of(episode)]);
+      if (!columns[i]) columns[i] = locate(plain, episode, group, leaves[i], seen(leaves[i])[index_of(episode)]);
   }
 
   // By the library; from the second time on, a leaf that lies in one piece does not come here.
   ColumnValues locate(hdf5::PlainReader& plain, int64_t episode, const Handle& group, const MinariLeaf& leaf,
-                      std::atomic<hdf5::Place>& place) const {
+                      Seen& seen) const {
     std::string path = leaf.top;
     for (const auto& key : leaf.path) path += (key.of_tuple ? "/_index_" : "/") + key.name;
     const hdf5::DatasetReader reader(group.get(), path, name(episode) + ": '" + leaf.name() + "'",
                                      static_cast<uint64_t>(bytes_.size()));
     check_minari_rows(name(episode), leaf, reader.num_rows(), num_steps(episode));
-    if (has_plain_addresses_ && place.load().rows() == hdf5::Place::Rows::kUnknown) {
-      place = reader.place(leaf.shape);
-      if (auto column = read_plain(plain, episode, leaf, place)) return std::move(*column);
+    if (has_plain_addresses_ && seen.place.load().rows() == hdf5::Place::Rows::kUnknown) {
+      seen.place = reader.place(leaf.shape);
+      if (auto column = read_plain(plain, episode, leaf, seen)) return std::move(*column);
     }
     return reader.read();
   }
@@ -156,8 +161,8 @@ class Hdf5Storage : public MinariStorage {
   FileReader bytes_;  // the same file
   bool has_plain_addresses_ = false;
   std::vector<int64_t> steps_;
-  mutable std::mutex places_mutex_;
-  mutable std::map<std::string, Places> places_;  // by leaf
+  mutable std::mutex seen_mutex_;
+  mutable std::map<std::string, SeenEpisodes> seen_;  // by leaf
 };
 
 }  // namespace
