@@ -51,8 +51,8 @@ class MadeUpStream : public BatchStream {
         if (position_ % 3 == 0 && t == 0) {  // most steps leave the patch embedder without a gradient
           std::vector<uint8_t> patch(kPatchBytes);
           for (auto& byte : patch) byte = static_cast<uint8_t>(random.below(256));
-          const std::array row{random.below(128)}, column{random.below(128)};
-          builder.add_image(patch.data(), row, column);
+          const std::array row_bucket{random.below(128)}, column_bucket{random.below(128)};
+          builder.add_image(patch.data(), row_bucket, column_bucket);
         } else {
           builder.add_id(random.below(kVocabulary), {.target = random.chance(0.5), .action = random.chance(0.3)});
         }
