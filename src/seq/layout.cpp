@@ -1,5 +1,8 @@
 #include "mugato/seq/layout.h"
 
+#include <algorithm>
+#include <numeric>
+
 namespace mugato {
 namespace {
 
@@ -88,22 +91,27 @@ void LayoutBuilder::begin_timestep(int64_t timestep, int64_t first_local) {
   local_ = first_local;
 }
 
-int64_t LayoutBuilder::next_slot(int64_t id, int64_t local) {
+// Slots for tokens of one id, the first of which is returned; array by array, for there is more than stays in the near cache.
+int64_t LayoutBuilder::next_slots(int64_t id, int64_t count, int64_t local) {
   TORCH_CHECK(!batch_.layout.documents.empty() && batch_.layout.documents.back().row == row_, "a token outside of a document");
-  TORCH_CHECK(cursor_ < capacity_, "row ", row_, " is full");
-  if (batch_.layout.documents.back().length++ == 0) ++num_documents_;
-  const int64_t slot = row_ * capacity_ + cursor_++;
-  ids_[slot] = id;
-  document_[slot] = num_documents_ - 1;
-  position_of_[slot] = position_++;
-  timestep_of_[slot] = timestep_;
-  field_of_[slot] = field_;
-  local_of_[slot] = local;
-  return slot;
+  TORCH_CHECK(cursor_ + count <= capacity_, "row ", row_, " is full");
+  auto& length = batch_.layout.documents.back().length;
+  if (length == 0 && count > 0) ++num_documents_;
+  length += count;
+  const int64_t first = row_ * capacity_ + cursor_;
+  cursor_ += count;
+  std::fill_n(ids_ + first, count, id);
+  std::fill_n(document_ + first, count, num_documents_ - 1);
+  std::iota(position_of_ + first, position_of_ + first + count, position_);
+  position_ += count;
+  std::fill_n(timestep_of_ + first, count, timestep_);
+  std::fill_n(field_of_ + first, count, field_);
+  std::iota(local_of_ + first, local_of_ + first + count, local);
+  return first;
 }
 
 void LayoutBuilder::add_id(int64_t id, Use use) {
-  const int64_t slot = next_slot(id, use.action ? TokenLayout::kActionPosition : local_++);
+  const int64_t slot = next_slots(id, 1, use.action ? TokenLayout::kActionPosition : local_++);
   id_slots_.push_back(slot);
   id_values_.push_back(id);
   // A document's first token has no token before it that could predict it.
@@ -124,18 +132,18 @@ void LayoutBuilder::add_cell(const int64_t* ids, int64_t channels) {
 
 void LayoutBuilder::add_image(const uint8_t* patches, std::span<const int64_t> row_buckets,
                               std::span<const int64_t> column_buckets) {
-  const auto count = static_cast<int64_t>(row_buckets.size() * column_buckets.size());
-  const size_t first = patch_index_.size();
-  patch_index_.resize(first + static_cast<size_t>(count));
-  patches_.add(patches, count, &patch_index_[first]);
-  int64_t number = 0;
-  for (const int64_t row : row_buckets)
-    for (const int64_t column : column_buckets) {
-      patch_slots_.push_back(next_slot(TokenLayout::kPatch, local_++));
-      patch_row_.push_back(row);
-      patch_column_.push_back(column);
-      patch_number_.push_back(number++);
-    }
+  const size_t count = row_buckets.size() * column_buckets.size(), begin = patch_slots_.size();
+  const auto num_patches = static_cast<int64_t>(count);
+  const int64_t first = next_slots(TokenLayout::kPatch, num_patches, local_);
+  local_ += num_patches;
+  for (auto* values : {&patch_slots_, &patch_index_, &patch_number_}) values->resize(begin + count);
+  patches_.add(patches, num_patches, patch_index_.data() + begin);
+  std::iota(patch_slots_.data() + begin, patch_slots_.data() + begin + count, first);
+  std::iota(patch_number_.data() + begin, patch_number_.data() + begin + count, 0);
+  for (const int64_t row : row_buckets) {
+    patch_row_.insert(patch_row_.end(), column_buckets.size(), row);
+    patch_column_.insert(patch_column_.end(), column_buckets.begin(), column_buckets.end());
+  }
 }
 
 MicroBatch LayoutBuilder::finish() {

@@ -106,6 +106,9 @@ at::Tensor DiscreteCodec::encode(const at::Tensor& values, const std::string& fi
     case at::kInt:
       encode_values<int32_t>(contiguous, channels, field, out);
       break;
+    case at::kLong:
+      encode_values<int64_t>(contiguous, channels, field, out);
+      break;
     default:
       encode_values<int64_t>(contiguous.to(at::kLong), channels, field, out);
   }

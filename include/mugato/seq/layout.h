@@ -85,7 +85,7 @@ class LayoutBuilder {
   MicroBatch finish();
 
  private:
-  int64_t next_slot(int64_t id, int64_t local);
+  int64_t next_slots(int64_t id, int64_t count, int64_t local);
   void end_row();
 
   int64_t rows_, capacity_;

@@ -3,6 +3,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <tuple>
 
 #include "hdf5_dataset.h"
 #include "minari_storage.h"
@@ -96,6 +97,12 @@ class Hdf5Storage : public MinariStorage {
   };
   using SeenEpisodes = std::vector<Seen>;
 
+  struct ByPath {
+    bool operator()(const MinariLeaf& a, const MinariLeaf& b) const {
+      return std::tie(a.top, a.path) < std::tie(b.top, b.path);
+    }
+  };
+
   static Handle open(const std::string& path) {
     const hdf5::Lock lock;
     return hdf5::open_file(path);
@@ -105,7 +112,7 @@ class Hdf5Storage : public MinariStorage {
 
   SeenEpisodes& seen(const MinariLeaf& leaf) const {
     const std::lock_guard lock(seen_mutex_);
-    return seen_.try_emplace(leaf.name(), steps_.size()).first->second;
+    return seen_.try_emplace(leaf, steps_.size()).first->second;
   }
 
   std::optional<ColumnValues> read_plain(hdf5::PlainReader& reader, int64_t episode, const MinariLeaf& leaf, Seen& seen) const {
@@ -162,7 +169,7 @@ class Hdf5Storage : public MinariStorage {
   bool has_plain_addresses_ = false;
   std::vector<int64_t> steps_;
   mutable std::mutex seen_mutex_;
-  mutable std::map<std::string, SeenEpisodes> seen_;  // by leaf
+  mutable std::map<MinariLeaf, SeenEpisodes, ByPath> seen_;
 };
 
 }  // namespace

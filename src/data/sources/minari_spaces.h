@@ -15,6 +15,8 @@ struct SpaceLeaf {
   struct Key {
     std::string name;  // key of a Dict, index of a Tuple
     bool of_tuple;
+
+    auto operator<=>(const Key&) const = default;
   };
 
   Kind kind = Kind::kBox;
