@@ -38,6 +38,15 @@ target_precompile_headers(mugato_core_tensors PRIVATE ${CMAKE_SOURCE_DIR}/src/pc
 set_source_files_properties(${CMAKE_SOURCE_DIR}/src/core/version.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON
   COMPILE_DEFINITIONS "MUGATO_VERSION=\"${PROJECT_VERSION}\";$<$<BOOL:${MUGATO_TORCH_NCCL}>:MUGATO_NCCL>")
 
+# How gradients travel: by gloo, whose headers are Debian's and whose code is in LibTorch, and by NCCL. Both define what their
+# headers ask for, so neither takes the precompiled header.
+find_path(MUGATO_GLOO_INCLUDE gloo/context.h)
+set_source_files_properties(${CMAKE_SOURCE_DIR}/src/dist/gloo.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON
+  COMPILE_DEFINITIONS "$<$<BOOL:${MUGATO_GLOO_INCLUDE}>:MUGATO_GLOO=1;USE_DISTRIBUTED;USE_C10D_GLOO>")
+set_source_files_properties(${CMAKE_SOURCE_DIR}/src/dist/nccl.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON
+  COMPILE_DEFINITIONS "$<$<BOOL:${MUGATO_TORCH_NCCL}>:MUGATO_NCCL=1;USE_DISTRIBUTED;USE_C10D_NCCL>")
+message(STATUS "several processes: gloo: ${MUGATO_GLOO_INCLUDE}, NCCL: ${MUGATO_TORCH_NCCL}")
+
 mugato_sources(_files ${_core_modules})
 add_library(mugato_core STATIC ${_files} $<TARGET_OBJECTS:mugato_core_tensors>)
 add_library(mugato::core ALIAS mugato_core)

@@ -47,8 +47,11 @@ Loader::Loader(const std::vector<DataEntry>& entries, std::vector<std::shared_pt
                                                 .seed = options.seed,
                                                 .patches = Tokenizer::Patches::kLater});
   }
-  if (options_.micro_rows <= 0) options_.micro_rows = options_.rows;
-  position_.draws.assign(static_cast<size_t>(options_.rows), 0);
+  if (options_.num_lanes <= 0) options_.num_lanes = options_.rows - options_.first_lane;
+  TORCH_CHECK(options_.first_lane >= 0 && options_.first_lane + options_.num_lanes <= options_.rows, "lanes ",
+              options_.first_lane, " to ", options_.first_lane + options_.num_lanes, " of ", options_.rows);
+  if (options_.micro_rows <= 0) options_.micro_rows = options_.num_lanes;
+  position_.draws.assign(static_cast<size_t>(options_.num_lanes), 0);
   position_.taken = position_.draws;
 }
 
@@ -109,10 +112,10 @@ void Loader::count_broken(size_t domain, int64_t num_broken, const std::string& 
 }
 
 // The documents of the lane's draw that are in no row yet, after draws of which none can be made.
-void Loader::draw(int64_t lane, Position& position, Lane& state, Filled& filled) const {
-  auto& draws = position.draws[static_cast<size_t>(lane)];
+void Loader::draw(size_t index, Position& position, Lane& state, Filled& filled) const {
+  auto& draws = position.draws[index];
   for (int64_t broken = 0;; ++draws) {
-    const int64_t number = lane + draws * options_.rows;
+    const int64_t number = options_.first_lane + static_cast<int64_t>(index) + draws * options_.rows;
     const auto drawn = mixture_.draw(number);
     const auto& maker = makers_[drawn.source];
     std::vector<int64_t> episodes;
@@ -120,7 +123,7 @@ void Loader::draw(int64_t lane, Position& position, Lane& state, Filled& filled)
       episodes.push_back(mixture_.index(drawn.source, drawn.count * maker.episodes_per_draw() + i));
     auto made = maker.make(number, episodes);
     if (!made.documents.empty()) {
-      const auto taken = position.taken[static_cast<size_t>(lane)];
+      const auto taken = position.taken[index];
       TORCH_CHECK(taken < static_cast<int64_t>(made.documents.size()), "document ", taken, " of ", made.documents.size());
       state.waiting.assign(std::make_move_iterator(made.documents.begin() + taken),
                            std::make_move_iterator(made.documents.end()));
@@ -136,17 +139,17 @@ void Loader::draw(int64_t lane, Position& position, Lane& state, Filled& filled)
   }
 }
 
-void Loader::fill(int64_t lane, Position& position, Lane& state, Filled& filled) const {
+void Loader::fill(size_t index, Position& position, Lane& state, Filled& filled) const {
   int64_t room = options_.context;
   for (;;) {
-    if (state.waiting.empty()) draw(lane, position, state, filled);
+    if (state.waiting.empty()) draw(index, position, state, filled);
     auto& sample = state.waiting.front();
     const int64_t tokens = sequencer_->num_tokens(sample);
     // Neither would ever end: a document that no row holds, and documents that fill no row.
     TORCH_CHECK(tokens > 0 && tokens <= options_.context, "a document of ", tokens, " tokens in rows of ", options_.context);
     if (tokens > room) return;
     room -= tokens;
-    auto &draws = position.draws[static_cast<size_t>(lane)], &taken = position.taken[static_cast<size_t>(lane)];
+    auto &draws = position.draws[index], &taken = position.taken[index];
     const auto domain = static_cast<size_t>(sample.domain);
     // With the first document, so that it is counted once, wherever the run is stopped.
     if (taken == 0) count_broken(domain, state.num_broken, state.problem, filled);
@@ -173,8 +176,8 @@ Loader::Made Loader::make(Position position, std::vector<Lane>& lanes) const {
     micro.back().reserve(num_slots - num_patches, num_patches);
   }
   parallel_for_each(num_rows, static_cast<size_t>(options_.workers), [&](size_t i) {
-    const auto lane = static_cast<int64_t>(i);
-    fill(lane, position, lanes[i], filled[i]);
+    const auto lane = options_.first_lane + static_cast<int64_t>(i);
+    fill(i, position, lanes[i], filled[i]);
     micro[i / per_micro].add(i % per_micro, std::move(filled[i].row),
                              Random(hash_key(options_.seed, 0x706f730a, position.step, lane)));
   });
@@ -210,6 +213,18 @@ std::string Loader::state() const {
   return nlohmann::json{{"step", position_.step}, {"draws", position_.draws}, {"taken", position_.taken}}.dump();
 }
 
+std::string Loader::merged(const std::vector<std::string>& states) const {
+  auto whole = nlohmann::json::parse(states.front());
+  for (size_t r = 1; r < states.size(); ++r) {
+    const auto part = nlohmann::json::parse(states[r]);
+    TORCH_CHECK(part.at("step") == whole.at("step"), "positions after ", whole.at("step").dump(), " and ",
+                part.at("step").dump(), " steps");
+    for (const char* lanes : {"draws", "taken"})
+      whole[lanes].insert(whole[lanes].end(), part[lanes].begin(), part[lanes].end());
+  }
+  return whole.dump();
+}
+
 void Loader::set_state(const std::string& state) {
   Position position;
   try {
@@ -227,6 +242,10 @@ void Loader::set_state(const std::string& state) {
   if (position.taken.size() != position.draws.size())
     throw Error("the saved data position is not whole", "resume from another checkpoint");
   stop();
+  for (auto* lanes : {&position.draws, &position.taken}) {
+    const auto first = lanes->begin() + options_.first_lane;
+    *lanes = {first, first + options_.num_lanes};
+  }
   position_ = std::move(position);
 }
 

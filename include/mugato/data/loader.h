@@ -19,6 +19,8 @@ class RowsInOrder;
 
 struct LoaderOptions {
   int64_t rows = 8;        // L: rows of a global step, a lane each
+  int64_t first_lane = 0;  // those of this process: num_lanes of them; 0: all
+  int64_t num_lanes = 0;
   int64_t micro_rows = 0;  // rows of a micro-batch; 0: all of them
   int64_t context = 1024;  // S: slots of a row
   int64_t workers = 1;     // threads that make rows
@@ -37,13 +39,15 @@ class Loader : public BatchStream {
   // Waits for the next step. Rethrows what went wrong in a thread, after the steps made before it.
   GlobalStep next() override;
   std::string state() const override;
-  void set_state(const std::string& state) override;  // throws Error when it is of another number of rows
+  void set_state(const std::string& state) override;  // of all lanes; throws Error when it is of another number of rows
+  std::string merged(const std::vector<std::string>& states) const override;
   const std::vector<std::string>& domain_names() const override { return domain_names_; }
 
   const Mixture& mixture() const { return mixture_; }  // which episode each draw is of
 
  private:
-  // Everything a thread needs to go on: a counter per lane. A document that did not fit is drawn again, so it is not saved.
+  // Everything a thread needs to go on: a counter per lane of this process. A document that did not fit is drawn again, so it
+  // is not saved.
   struct Position {
     int64_t step = 0;
     std::vector<int64_t> draws;
@@ -65,8 +69,9 @@ class Loader : public BatchStream {
   void stop();
   void run();
   Made make(Position position, std::vector<Lane>& lanes) const;
-  void fill(int64_t lane, Position& position, Lane& state, Filled& filled) const;
-  void draw(int64_t lane, Position& position, Lane& state, Filled& filled) const;
+  // `index` is the lane's among those of this process.
+  void fill(size_t index, Position& position, Lane& state, Filled& filled) const;
+  void draw(size_t index, Position& position, Lane& state, Filled& filled) const;
   static void count_broken(size_t domain, int64_t num_broken, const std::string& problem, Filled& filled);
   GlobalStep finish(std::deque<RowsInOrder>& micro, const std::vector<Filled>& lanes) const;
 

@@ -26,7 +26,7 @@ struct DomainCounts {
   }
 };
 
-// The rows of one global step, in micro-batches that fit in memory.
+// The rows of one global step, in micro-batches that fit in memory; where processes share it, those of one of them.
 struct GlobalStep {
   std::vector<MicroBatch> micro_batches;
   std::vector<DomainCounts> counts;   // of this step, per domain
@@ -41,6 +41,9 @@ class BatchStream {
   // The position after the last step handed out, small; set_state continues exactly there.
   virtual std::string state() const = 0;
   virtual void set_state(const std::string& state) = 0;
+
+  // The position of all processes, which set_state of any number of them takes, from what state() is in each, by rank.
+  virtual std::string merged(const std::vector<std::string>& states) const { return states.front(); }
 
   virtual const std::vector<std::string>& domain_names() const = 0;
 };
