@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <ctime>
+#include <nlohmann/json.hpp>
 #include <string_view>
 #include <vector>
 
 #include "mugato/core/error.h"
+#include "mugato/core/files.h"
 
 extern char** environ;
 
@@ -230,6 +233,19 @@ Launch find_launch(const LaunchOptions& options, const Environment& environment)
                 "set MASTER_ADDR and MASTER_PORT in all of them (mpirun -x MASTER_ADDR -x MASTER_PORT), or "
                 "--set dist.init=tcp://HOST:PORT, or dist.init=file:///a/path/all/see");
   return launch;
+}
+
+void report_failure(const Environment& environment, const std::string& why, bool is_cause) noexcept {
+  constexpr int64_t kLater = 60;  // seconds
+  const auto file = environment.find("TORCHELASTIC_ERROR_FILE");
+  if (file == environment.end() || file->second.empty()) return;
+  try {
+    const auto time = static_cast<int64_t>(std::time(nullptr)) + (is_cause ? 0 : kLater);
+    const nlohmann::json report = {
+        {"message", {{"message", why}, {"extraInfo", {{"py_callstack", ""}, {"timestamp", std::to_string(time)}}}}}};
+    write_file_atomically(file->second, report.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  } catch (const std::exception&) {  // the message is on the terminal, too
+  }
 }
 
 std::string first_host(const std::string& nodelist) {

@@ -123,6 +123,8 @@ KeyTable keys_of(RunConfig& config) {
            "text observations (a mission, a question) are targets too");
   declare(keys, "train.", config.train);
   declare(keys, "optim.", config.optim);
+  declare(keys, "dist.", config.group);
+  declare(keys, "dist.", config.reducer);
   keys.add("act.temperature", &config.act.temperature, "of drawing actions; 0: the most likely", at_least(0));
   keys.add("act.sessions", &config.act.sessions, "episodes played side by side", range(1, 4096));
   keys.add("eval.documents", &config.eval_documents, "held-out episodes per [[data]] entry that an evaluation reads",

@@ -18,6 +18,16 @@ struct HeldOut {
   int64_t skipped = 0;  // episodes that can not be read
 };
 
+void add_over_ranks(HeldOut& sum, dist::Group& group) {
+  const auto nll = at::full({1}, sum.nll, at::kDouble);
+  const auto counts = at::tensor({sum.documents, sum.targets, sum.correct, sum.skipped}, at::kLong);
+  group.all_reduce(nll);
+  group.all_reduce(counts);
+  sum.nll = nll.item<double>();
+  const auto* count = counts.const_data_ptr<int64_t>();
+  for (auto* of : {&sum.documents, &sum.targets, &sum.correct, &sum.skipped}) *of = *count++;
+}
+
 // Packs samples into rows of the run's context and adds up what the model says of their targets.
 HeldOut read_samples(const Parts& parts, std::vector<Sample> samples) {
   const at::NoGradGuard no_grad;
@@ -54,13 +64,15 @@ HeldOut read_samples(const Parts& parts, std::vector<Sample> samples) {
   return sum;
 }
 
-HeldOut read_source(const Parts& parts, const data::DataEntry& entry, const data::Source& source, int64_t documents) {
+// The documents rank, rank + size, ... of a source; the sum of all processes.
+HeldOut read_source(const Parts& parts, const data::DataEntry& entry, const data::Source& source, int64_t documents,
+                    dist::Group& group) {
   const data::WindowCutter cutter(std::make_shared<const Schema>(source.schema()),
                                   {.context = parts.config.train.context, .max_steps = entry.max_steps}, *parts.tokenizer,
                                   *parts.sequencer);
   std::vector<Sample> samples;
   int64_t skipped = 0;
-  for (int64_t i = 0; i < std::min(documents, source.size()); ++i) {
+  for (int64_t i = group.rank(); i < std::min(documents, source.size()); i += group.size()) {
     try {
       for (auto& sample : cutter.all(source.get(i))) samples.push_back(std::move(sample));
     } catch (const Error& error) {
@@ -70,6 +82,7 @@ HeldOut read_source(const Parts& parts, const data::DataEntry& entry, const data
   }
   auto sum = read_samples(parts, std::move(samples));
   sum.skipped = skipped;
+  add_over_ranks(sum, group);
   return sum;
 }
 
@@ -87,18 +100,19 @@ const data::DataEntry& entry_of(const Parts& parts, const Registries& registries
 }  // namespace
 
 std::map<std::string, double> held_out_losses(const Parts& parts, const Registries& registries, int64_t documents) {
-  return held_out_losses(parts, parts.sources(registries, data::Split::kEvaluation), documents);
+  dist::Group alone;
+  return held_out_losses(parts, parts.sources(registries, data::Split::kEvaluation), documents, alone);
 }
 
 std::map<std::string, double> held_out_losses(const Parts& parts,
                                               const std::vector<std::shared_ptr<const data::Source>>& sources,
-                                              int64_t documents) {
+                                              int64_t documents, dist::Group& group) {
   std::map<std::string, double> metrics;
   double weighted_nll = 0.0, weighted_targets = 0.0;
   const auto weights = parts.weights();
   for (size_t i = 0; i < sources.size(); ++i) {
     const auto& entry = parts.config.data[i];
-    const auto sum = read_source(parts, entry, *sources[i], documents);
+    const auto sum = read_source(parts, entry, *sources[i], documents, group);
     if (sum.skipped > 0) metrics["skipped/" + entry.domain()] = static_cast<double>(sum.skipped);
     if (sum.targets == 0) continue;
     const auto targets = static_cast<double>(sum.targets);
@@ -149,7 +163,8 @@ StoriesScores score_stories(const Parts& parts, int64_t documents) {
   const auto count = static_cast<double>(documents);
   for (int64_t i = 0; i < documents; ++i)
     scores.entropy -= source.stories().tell(data::world_seed(data::Split::kEvaluation, i)).log_probability / count;
-  scores.loss = read_source(parts, entry, source, documents).nll / count;
+  dist::Group alone;
+  scores.loss = read_source(parts, entry, source, documents, alone).nll / count;
   return scores;
 }
 

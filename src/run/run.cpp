@@ -1,7 +1,5 @@
 #include "mugato/run/run.h"
 
-#include <ATen/Context.h>
-
 #include "mugato/core/error.h"
 #include "mugato/core/files.h"
 #include "mugato/core/text.h"
@@ -12,12 +10,6 @@ namespace fs = std::filesystem;
 
 namespace mugato::run {
 namespace {
-
-at::Device pick_device(const std::string& name) {
-  const bool has_cuda = at::globalContext().hasCUDA();
-  if (name == "cuda" && !has_cuda) throw Error("run.device is cuda, there is no GPU", "set run.device=cpu, or auto");
-  return name == "cpu" || !has_cuda ? at::kCPU : at::kCUDA;
-}
 
 // Without a tokenizer and a size, the ids that discrete values share in the paper's range are kept free.
 int64_t text_size(const TokenOptions& options, const TextTokenizer* text) {
@@ -105,8 +97,8 @@ void check_settable(const std::vector<std::string>& assignments, const std::vect
   }
 }
 
-Parts Parts::build(const RunConfig& config, const Registries& registries) {
-  return assemble(config, load_text(config.tokens), registries, pick_device(config.device));
+Parts Parts::build(const RunConfig& config, const Registries& registries, std::optional<at::Device> device) {
+  return assemble(config, load_text(config.tokens), registries, device ? *device : dist::pick_device(config.device));
 }
 
 Parts Parts::shapes(const RunConfig& config, const Registries& registries) {
@@ -120,7 +112,7 @@ Parts Parts::load(const fs::path& run, const Registries& registries, const std::
   check_settable(assignments, settable_keys());  // after an unknown key was told the nearest one
   std::shared_ptr<const TextTokenizer> text;
   if (const auto path = text::kept_file(checkpoint)) text = text::load_tokenizer(path->string());
-  auto parts = assemble(config, std::move(text), registries, pick_device(config.device));
+  auto parts = assemble(config, std::move(text), registries, dist::pick_device(config.device));
   parts.step = CheckpointStore::load(checkpoint, *parts.agent, nullptr).step;
   parts.checkpoint = checkpoint;
   parts.facts = read_facts(checkpoint);
@@ -161,8 +153,15 @@ std::vector<std::shared_ptr<const data::Source>> Parts::sources(const Registries
   return all;
 }
 
-data::LoaderOptions Parts::loader_options() const {
+data::LoaderOptions Parts::loader_options(const dist::Group& group) const {
+  if (config.train.rows % group.size() != 0)
+    throw Error("train.rows is " + std::to_string(config.train.rows) + ", and " + std::to_string(group.size()) +
+                    " processes share the rows of a step",
+                "set train.rows to a multiple of the processes");
+  const int64_t num_lanes = config.train.rows / group.size();
   return {.rows = config.train.rows,
+          .first_lane = group.rank() * num_lanes,
+          .num_lanes = num_lanes,
           .micro_rows = config.train.micro_rows,
           .context = config.train.context,
           .workers = config.train.workers,

@@ -32,11 +32,17 @@ void check_same_tokenizer(const Parts& parts, const fs::path& checkpoint) {
       path ? "set tokens.text to " + path->string() : "it was trained without one: set tokens.text to \"\"");
 }
 
-TrainState resume_state(const Parts& parts, const CheckpointStore& store, AdamW& optimizer, BatchStream& stream,
-                        ProgressConsole& console) {
+// The newest checkpoint as rank 0 sees it: others may look a moment later.
+std::optional<fs::path> agreed_newest(const CheckpointStore& store, dist::Group& group) {
   const auto newest = store.newest();
+  const auto first = group.all_gather(newest ? newest->string() : "").front();
+  return first.empty() ? std::nullopt : std::optional<fs::path>(first);
+}
+
+TrainState resume_state(const Parts& parts, const std::optional<fs::path>& newest, AdamW& optimizer, BatchStream& stream,
+                        ProgressConsole& console) {
   if (!newest) {
-    console.line("nothing to resume in " + store.folder().string() + ": starting at step 0");
+    console.line("nothing to resume in " + (fs::path(parts.config.out) / "checkpoints").string() + ": starting at step 0");
     return {};
   }
   check_same_tokenizer(parts, *newest);
@@ -100,33 +106,50 @@ void say_skipped(ProgressConsole& console, const TrainState& state) {
                    std::to_string(state.step) + " steps");
 }
 
-}  // namespace
+// The files of a run's folder that grow, of rank 0 alone.
+MetricSinks open_metrics(const fs::path& run, int64_t step) {
+  MetricSinks metrics;
+  // A run that was killed before its first checkpoint has metrics too: the steps are written again.
+  const auto resumed_at = fs::exists(run / "metrics.jsonl") ? std::optional(step) : std::nullopt;
+  metrics.add(std::make_unique<JsonlSink>(run / "metrics.jsonl", resumed_at));
+  metrics.add(std::make_unique<TensorBoardSink>(run, resumed_at));
+  return metrics;
+}
 
-TrainResult train(const RunConfig& config, const Registries& registries, bool resume) {
+// The signal that any of the processes got; 0: none did.
+int agreed_signal(const StopSignal& stop, dist::Group& group) {
+  const auto signal = at::full({1}, stop.signal(), at::kLong);
+  group.all_reduce(signal, dist::Group::Op::kMax);
+  return static_cast<int>(signal.item<int64_t>());
+}
+
+TrainResult train_in(dist::Group& group, const RunConfig& config, const Registries& registries, bool resume) {
   const fs::path run = config.out;
+  const bool is_first = group.rank() == 0;
   const StopSignal stop;
-  auto parts = Parts::build(config, registries);
-  const auto newest = CheckpointStore(run, config.train.keep, {}).newest();
+  const c10::OptionalDeviceGuard guard(group.device());
+  auto parts = Parts::build(config, registries, group.device());
+  const auto newest = agreed_newest(CheckpointStore(run, config.train.keep, {}), group);
   if (!resume && newest)
     throw Error(run.string() + " already holds a run",
                 "continue it with --resume, or choose another folder with --set run.out=...");
 
   data::Loader loader(config.data, parts.open_training(registries, newest), parts.tokenizer, parts.sequencer,
-                      parts.loader_options());
+                      parts.loader_options(group));
   CheckpointStore store(run, config.train.keep, companion_files(parts));
   AdamW optimizer(*parts.agent, config.optim);
-  ProgressConsole console(stderr, loader.domain_names());
+  ProgressConsole console(is_first ? stderr : nullptr, loader.domain_names());
+  if (group.size() > 1) console.line(group.text());
   for (const auto& line : selection_lines(parts)) console.line(line);
   DataWarnings warnings(console, loader.domain_names());
-  const auto state = resume ? resume_state(parts, store, optimizer, loader, console) : TrainState{};
+  const auto state = resume ? resume_state(parts, newest, optimizer, loader, console) : TrainState{};
 
-  make_folders(run);
-  write_file_atomically(run / "config.toml", companion_files(parts).at("config.toml"));
   MetricSinks metrics;
-  // A run that was killed before its first checkpoint has metrics too: the steps are written again.
-  const auto resumed_at = fs::exists(run / "metrics.jsonl") ? std::optional(state.step) : std::nullopt;
-  metrics.add(std::make_unique<JsonlSink>(run / "metrics.jsonl", resumed_at));
-  metrics.add(std::make_unique<TensorBoardSink>(run, resumed_at));
+  if (is_first) {
+    make_folders(run);
+    write_file_atomically(run / "config.toml", companion_files(parts).at("config.toml"));
+    metrics = open_metrics(run, state.step);
+  }
 
   NextTokenObjective objective(parts.agent);
   std::vector<std::shared_ptr<const data::Source>> held_out;  // opened with the first evaluation
@@ -139,6 +162,8 @@ TrainResult train(const RunConfig& config, const Registries& registries, bool re
                    .checkpoints = store,
                    .metrics = metrics,
                    .domain_weights = weights,
+                   .group = &group,
+                   .reducer = config.reducer,
                    .on_step =
                        [&](const StepReport& report) {
                          warnings.step(report);
@@ -150,14 +175,32 @@ TrainResult train(const RunConfig& config, const Registries& registries, bool re
                            held_out = parts.sources(registries, data::Split::kEvaluation);
                            for (const auto& line : lines_of_nothing_held_out(parts, held_out)) console.line("warning: " + line);
                          }
-                         auto result = held_out_losses(parts, held_out, config.eval_documents);
+                         auto result = held_out_losses(parts, held_out, config.eval_documents, group);
                          console.line(evaluation_line(step, result));
                          return result;
                        }});
   trainer.state() = state;
   trainer.run(stop);
   say_skipped(console, trainer.state());
-  return {trainer.state().step, stop.signal()};
+  return {trainer.state().step, agreed_signal(stop, group), group.rank()};
+}
+
+}  // namespace
+
+TrainResult train(const RunConfig& config, const Registries& registries, bool resume) {
+  const auto environment = dist::process_environment();
+  std::optional<dist::Group> group;
+  try {
+    group = dist::Group::join(dist::find_launch(config.group.launch, environment), config.group, config.device);
+    return train_in(*group, config, registries, resume);
+  } catch (const dist::PeerLost& lost) {
+    dist::report_failure(environment, lost.what(), /*is_cause=*/false);
+    throw;
+  } catch (const std::exception& failure) {
+    if (group) group->fail(failure.what());
+    dist::report_failure(environment, failure.what(), /*is_cause=*/true);
+    throw;
+  }
 }
 
 }  // namespace mugato::run

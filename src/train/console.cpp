@@ -59,7 +59,7 @@ std::string duration_text(double seconds) {
 
 ProgressConsole::ProgressConsole(std::FILE* out, std::vector<std::string> domains, double seconds_between_lines)
     : out_(out),
-      terminal_(isatty(fileno(out)) != 0),
+      terminal_(out && isatty(fileno(out)) != 0),
       domains_(std::move(domains)),
       seconds_between_lines_(seconds_between_lines),
       smooth_loss_(domains_.size(), NAN) {}
@@ -115,6 +115,7 @@ void ProgressConsole::erase() {
 }
 
 void ProgressConsole::step(const StepReport& report) {
+  if (!out_) return;
   const bool first = slots_ == 0.0;
   smooth(smooth_total_, report.loss, first);
   smooth(smooth_seconds_, report.seconds, first);
@@ -131,6 +132,7 @@ void ProgressConsole::step(const StepReport& report) {
 }
 
 void ProgressConsole::line(const std::string& text) {
+  if (!out_) return;
   if (num_shown_ > 0) erase();
   std::fprintf(out_, "%s\n", text.c_str());
   std::fflush(out_);

@@ -23,6 +23,12 @@ double normaliser(const std::vector<DomainCounts>& counts, const std::vector<dou
   return total;
 }
 
+dist::GradientReducer::NamedParameters named_parameters(const torch::nn::Module& module) {
+  dist::GradientReducer::NamedParameters all;
+  for (const auto& item : module.named_parameters()) all.emplace_back(item.key(), item.value());
+  return all;
+}
+
 // Thrown before the update, so that no checkpoint ever holds the weights that it would make.
 [[noreturn]] void throw_not_finite(const std::string& what, int64_t step) {
   throw Error(what + " is not finite at step " + std::to_string(step),
@@ -51,51 +57,46 @@ Trainer::Trainer(TrainOptions options, OptimizerOptions optimizer, uint64_t seed
       optimizer_options_(std::move(optimizer)),
       seed_(seed),
       device_(device),
-      parts_(std::move(parts)) {}
+      parts_(std::move(parts)),
+      group_(parts_.group ? *parts_.group : alone_),
+      reducer_(named_parameters(parts_.objective.module()), group_, parts_.reducer) {}
 
 void Trainer::run(const StopSignal& stop) {
   const auto due = [&](int64_t every) { return every > 0 && state_.step % every == 0; };
   parts_.objective.module().train();
   bool saved = state_.step > 0;  // what a checkpoint holds already; stopped before the first step, the start is saved
-  while (state_.step < options_.steps && !stop.requested()) {
-    const auto report = train_step();
-    if (parts_.on_step) parts_.on_step(report);
+  const auto stopped = [&] { return group_.size() == 1 ? stop.requested() : stopping_; };
+  while (state_.step < options_.steps && !stopped()) {
+    const auto report = train_step(stop);
+    if (parts_.on_step && group_.rank() == 0) parts_.on_step(report);
     const bool is_best = due(options_.evaluate_every) && evaluate();
     saved = due(options_.save_every) || is_best;
     if (saved) save(is_best);
   }
   if (!saved) save(false);
   parts_.metrics.flush();
+  group_.barrier();  // nobody leaves while others still need it
 }
 
-StepReport Trainer::train_step() {
+StepReport Trainer::train_step(const StopSignal& stop) {
   const auto begin = std::chrono::steady_clock::now();
+  const auto doing = "step " + std::to_string(state_.step + 1);
+  group_.doing(doing + ", waiting for data");
   const auto step = parts_.stream.next();
-  const double data_seconds = seconds_since(begin);
-  const double total = normaliser(step.counts, parts_.domain_weights);
   StepReport report{.step = state_.step + 1,
                     .num_steps = options_.steps,
                     .counts = step.counts,
                     .problems = step.problems,
-                    .data_seconds = data_seconds};
+                    .data_seconds = seconds_since(begin)};
+  group_.doing(doing);
+  add_over_ranks(report.counts, report.problems);
+  const double total = normaliser(report.counts, parts_.domain_weights);
   std::vector<double> sums(parts_.domain_weights.size(), 0.0);
-
-  parts_.optimizer.zero_grad();
-  for (size_t m = 0; m < step.micro_batches.size(); ++m) {
-    at::manual_seed(hash_key(seed_, state_.step, m));  // dropout: a function of seed, step and place
-    const auto batch = step.micro_batches[m].to(device_);
-    report.slots += batch.layout.rows * batch.layout.capacity;
-    report.tokens += batch.layout.num_tokens();
-    report.targets += batch.layout.num_targets();
-    if (batch.layout.num_targets() == 0) continue;
-    const Bf16Scope autocast(options_.bf16, device_.type());
-    const auto terms = parts_.objective.loss(batch, parts_.domain_weights);
-    if (total > 0.0) (terms.weighted_sum / total).backward();
-    for (size_t d = 0; d < sums.size(); ++d) sums[d] += terms.sums[d];
-  }
+  backward(step, total, report, sums);
+  stopping_ = add_over_ranks(report, sums, stop.requested());
 
   for (size_t d = 0; d < sums.size(); ++d) {
-    report.domain_loss.push_back(sums[d] / static_cast<double>(step.counts[d].targets));
+    report.domain_loss.push_back(sums[d] / static_cast<double>(report.counts[d].targets));
     if (total > 0.0) report.loss += parts_.domain_weights[d] * sums[d] / total;
   }
   if (!std::isfinite(report.loss)) throw_not_finite("the loss", report.step);
@@ -109,16 +110,71 @@ StepReport Trainer::train_step() {
   return report;
 }
 
+// Forward and backward of this process's micro-batches; the last backward pass exchanges the gradients.
+void Trainer::backward(const GlobalStep& step, double total, StepReport& report, std::vector<double>& sums) {
+  parts_.optimizer.zero_grad();
+  const auto& batches = step.micro_batches;
+  const auto first = group_.rank() * static_cast<int64_t>(batches.size());  // all processes have as many
+  size_t last = batches.size();
+  for (size_t m = 0; m < batches.size(); ++m)
+    if (batches[m].layout.num_targets() > 0) last = m;
+  for (size_t m = 0; m < batches.size(); ++m) {
+    at::manual_seed(hash_key(seed_, state_.step, first + static_cast<int64_t>(m)));  // dropout: by seed, step and place
+    const auto batch = batches[m].to(device_);
+    report.slots += batch.layout.rows * batch.layout.capacity;
+    report.tokens += batch.layout.num_tokens();
+    report.targets += batch.layout.num_targets();
+    if (batch.layout.num_targets() == 0) continue;
+    const Bf16Scope autocast(options_.bf16, device_.type());
+    const auto terms = parts_.objective.loss(batch, parts_.domain_weights);
+    if (total > 0.0 && m == last) reducer_.backward(terms.weighted_sum / total);
+    else if (total > 0.0) (terms.weighted_sum / total).backward();
+    for (size_t d = 0; d < sums.size(); ++d) sums[d] += terms.sums[d];
+  }
+  if (total > 0.0 && last == batches.size()) reducer_.backward({});
+  report.exposed_seconds = reducer_.exposed_seconds();
+}
+
+void Trainer::add_over_ranks(std::vector<DomainCounts>& counts, std::vector<std::string>& problems) {
+  if (group_.size() == 1) return;
+  std::vector<int64_t> all;
+  for (const auto& c : counts) all.insert(all.end(), {c.samples, c.tokens, c.targets, c.clipped, c.skipped, c.prompted});
+  group_.all_reduce(at::from_blob(all.data(), {static_cast<int64_t>(all.size())}, at::kLong));
+  auto next = all.begin();
+  for (auto& c : counts)
+    for (auto* count : {&c.samples, &c.tokens, &c.targets, &c.clipped, &c.skipped, &c.prompted}) *count = *next++;
+  for (size_t d = 0; d < counts.size(); ++d) {
+    if (counts[d].skipped == 0) continue;
+    for (const auto& problem : group_.all_gather(problems[d]))
+      if (problems[d].empty()) problems[d] = problem;
+  }
+}
+
+// What is known after the backward pass; whether one of the processes is asked to stop.
+bool Trainer::add_over_ranks(StepReport& report, std::vector<double>& sums, bool stop) {
+  if (group_.size() == 1) return stop;
+  auto all = sums;
+  for (const int64_t count : {report.slots, report.tokens, report.targets}) all.push_back(static_cast<double>(count));
+  all.push_back(stop ? 1.0 : 0.0);
+  group_.all_reduce(at::from_blob(all.data(), {static_cast<int64_t>(all.size())}, at::kDouble));
+  const auto rest = all.begin() + static_cast<std::ptrdiff_t>(sums.size());
+  std::copy(all.begin(), rest, sums.begin());
+  auto next = rest;
+  for (auto* count : {&report.slots, &report.tokens, &report.targets}) *count = static_cast<int64_t>(*next++);
+  return *next > 0.0;
+}
+
 void Trainer::log(const StepReport& report) {
   const auto& names = parts_.stream.domain_names();
   for (size_t d = 0; d < names.size(); ++d) state_.counts[names[d]] += report.counts[d];
-  if (report.step % options_.log_every != 0) return;
+  if (report.step % options_.log_every != 0 || group_.rank() != 0) return;
   const auto write = [&](const std::string& name, double value) { parts_.metrics.write(report.step, name, value); };
   write("train/loss", report.loss);
   write("train/learning_rate", report.learning_rate);
   write("train/gradient_norm", report.gradient_norm);
   write("train/tokens_per_second", static_cast<double>(report.slots) / report.seconds);
   write("train/data_wait", report.data_seconds / report.seconds);
+  if (group_.size() > 1) write("train/exposed_communication", report.exposed_seconds / report.seconds);
   write("train/useful_tokens", static_cast<double>(report.tokens) / static_cast<double>(report.slots));
   for (size_t d = 0; d < names.size(); ++d) {
     if (report.counts[d].targets > 0) write("train/loss/" + names[d], report.domain_loss[d]);
@@ -141,10 +197,12 @@ void Trainer::log(const StepReport& report) {
 // Whether this is the best evaluation so far.
 bool Trainer::evaluate() {
   if (!parts_.evaluate) return false;
+  group_.doing("evaluating step " + std::to_string(state_.step));
   parts_.objective.module().eval();
   const auto metrics = parts_.evaluate(state_.step);
   parts_.objective.module().train();
-  for (const auto& [name, value] : metrics) parts_.metrics.write(state_.step, "eval/" + name, value);
+  if (group_.rank() == 0)
+    for (const auto& [name, value] : metrics) parts_.metrics.write(state_.step, "eval/" + name, value);
   const auto loss = metrics.find("loss");
   if (loss == metrics.end() || !(loss->second < state_.best_score)) return false;
   state_.best_score = loss->second;
@@ -152,7 +210,9 @@ bool Trainer::evaluate() {
 }
 
 void Trainer::save(bool is_best) {
-  state_.data = parts_.stream.state();
+  group_.doing("saving step " + std::to_string(state_.step));
+  state_.data = parts_.stream.merged(group_.all_gather(parts_.stream.state()));
+  if (group_.rank() != 0) return;
   parts_.metrics.flush();
   parts_.checkpoints.save(parts_.objective.module(), parts_.optimizer, state_, is_best);
 }

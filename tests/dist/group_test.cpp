@@ -6,8 +6,8 @@
 
 #include <thread>
 
+#include "../ranks.h"
 #include "message_of.h"
-#include "ranks.h"
 
 namespace mugato::dist {
 namespace {

@@ -7,9 +7,9 @@
 #include <torch/nn/modules/container/sequential.h>
 #include <torch/nn/modules/linear.h>
 
+#include "../ranks.h"
 #include "message_of.h"
 #include "mugato/core/random.h"
-#include "ranks.h"
 
 namespace mugato::dist {
 namespace {

@@ -13,19 +13,21 @@
 
 namespace mugato::testing {
 
-// Rows of random documents of two domains; some have patches. Step n is a function of the seed and n.
+// Rows of random documents of two domains; some of the first half have patches. Step n is a function of the seed and n; a
+// process may have a part of its rows.
 class MadeUpStream : public BatchStream {
  public:
   static constexpr int64_t kVocabulary = 50, kContext = 24;
 
-  MadeUpStream(uint64_t seed, int64_t rows, int64_t micro_rows) : seed_(seed), rows_(rows), micro_rows_(micro_rows) {}
+  MadeUpStream(uint64_t seed, int64_t rows, int64_t micro_rows, int64_t rank = 0, int64_t size = 1)
+      : seed_(seed), rows_(rows), micro_rows_(micro_rows), begin_(rows * rank / size), end_(rows * (rank + 1) / size) {}
 
   GlobalStep next() override {
     GlobalStep step;
     step.counts.resize(names_.size());
-    for (int64_t first = 0; first < rows_; first += micro_rows_) {
-      LayoutBuilder builder(std::min(micro_rows_, rows_ - first), kContext, 2);
-      for (int64_t row = first; row < std::min(first + micro_rows_, rows_); ++row) write_row(row, builder, step.counts);
+    for (int64_t first = begin_; first < end_; first += micro_rows_) {
+      LayoutBuilder builder(std::min(micro_rows_, end_ - first), kContext, 2);
+      for (int64_t row = first; row < std::min(first + micro_rows_, end_); ++row) write_row(row, builder, step.counts);
       step.micro_batches.push_back(builder.finish());
       for (size_t d = 0; d < names_.size(); ++d) step.counts[d].targets += step.micro_batches.back().target_counts[d];
     }
@@ -48,7 +50,7 @@ class MadeUpStream : public BatchStream {
       builder.begin_document(domain);
       builder.begin_timestep(0);
       for (int64_t t = 0; t < length; ++t) {
-        if (position_ % 3 == 0 && t == 0) {  // most steps leave the patch embedder without a gradient
+        if (position_ % 3 == 0 && row < rows_ / 2 && t == 0) {  // most steps leave the patch embedder without a gradient
           std::vector<uint8_t> patch(kPatchBytes);
           for (auto& byte : patch) byte = static_cast<uint8_t>(random.below(256));
           const std::array row_bucket{random.below(128)}, column_bucket{random.below(128)};
@@ -63,7 +65,7 @@ class MadeUpStream : public BatchStream {
   }
 
   uint64_t seed_;
-  int64_t rows_, micro_rows_, position_ = 0;
+  int64_t rows_, micro_rows_, begin_, end_, position_ = 0;
   std::vector<std::string> names_{"left", "right"};
 };
 
@@ -87,9 +89,10 @@ struct Recipe {
   double dropout = 0.1;
   uint64_t seed = 11;
   std::vector<double> weights{1.0, 0.5};
+  at::ScalarType type = at::kFloat;
 };
 
-inline std::shared_ptr<Agent> tiny_agent(double dropout, int64_t width = 32) {
+inline std::shared_ptr<Agent> tiny_agent(double dropout, int64_t width = 32, at::ScalarType type = at::kFloat) {
   at::manual_seed(5);
   SequenceModelRegistry registry("sequence model");
   register_builtins(registry);
@@ -104,23 +107,27 @@ inline std::shared_ptr<Agent> tiny_agent(double dropout, int64_t width = 32) {
   options.embedder.vocabulary = MadeUpStream::kVocabulary;
   options.embedder.patch_channels = 32;
   options.embedder.patch_stride = 8;
-  return make_agent(options, registry);
+  const auto agent = make_agent(options, registry);
+  agent->to(type);
+  return agent;
 }
 
 // The objects of one process.
 struct Process {
-  Process(const Recipe& recipe, const std::filesystem::path& run, bool resume)
-      : agent(tiny_agent(recipe.dropout)),
+  Process(const Recipe& recipe, const std::filesystem::path& run, bool resume, dist::Group* group = nullptr)
+      : agent(tiny_agent(recipe.dropout, 32, recipe.type)),
         objective(agent),
         optimizer(*agent, recipe.optim),
-        stream(recipe.seed, recipe.train.rows, recipe.train.micro_rows > 0 ? recipe.train.micro_rows : recipe.train.rows),
+        stream(recipe.seed, recipe.train.rows, recipe.train.micro_rows > 0 ? recipe.train.micro_rows : recipe.train.rows,
+               group ? group->rank() : 0, group ? group->size() : 1),
         store(run, recipe.train.keep, {{"note.txt", "a companion"}}),
         parts{.objective = objective,
               .optimizer = optimizer,
               .stream = stream,
               .checkpoints = store,
               .metrics = metrics,
-              .domain_weights = recipe.weights},
+              .domain_weights = recipe.weights,
+              .group = group},
         recipe_(recipe) {
     if (!resume) return;
     state = CheckpointStore::load(store.newest().value(), *agent, &optimizer);

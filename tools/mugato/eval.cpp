@@ -56,7 +56,8 @@ void eval(const EvalArguments& arguments) {
   }
   const auto held_out = parts.sources(registries, data::Split::kEvaluation);
   for (const auto& line : run::lines_of_nothing_held_out(parts, held_out)) std::fprintf(stderr, "warning: %s\n", line.c_str());
-  for (const auto& [name, value] : run::held_out_losses(parts, held_out, arguments.documents))
+  dist::Group alone;
+  for (const auto& [name, value] : run::held_out_losses(parts, held_out, arguments.documents, alone))
     std::printf("%-28s %.4f\n", name.c_str(), value);
   if (!arguments.out.empty()) write_file_atomically(arguments.out, scores.dump(2) + "\n");
 }

@@ -38,11 +38,12 @@ void train(const std::string& program, const TrainArguments& arguments, int& exi
   const run::Registries registries;
   const auto config = run::read_config(arguments.config, arguments.assignments);
   const auto result = run::train(config, registries, arguments.resume);
+  if (result.signal == SIGINT) exit_code = 130;
+  if (result.rank != 0) return;
   if (result.signal != 0)
     std::fprintf(stderr, "mugato: stopped at step %lld and saved in %s\nhint: go on with %s\n",
                  static_cast<long long>(result.step), config.out.c_str(), resuming_command(program, arguments).c_str());
   else std::fprintf(stderr, "trained to step %lld: %s\n", static_cast<long long>(result.step), config.out.c_str());
-  if (result.signal == SIGINT) exit_code = 130;
 }
 
 }  // namespace

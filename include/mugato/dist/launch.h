@@ -39,6 +39,10 @@ Environment process_environment();
 // saw when some are missing, or say what can not be.
 Launch find_launch(const LaunchOptions& options, const Environment& environment);
 
+// Writes why this process ends into the file that torchrun's agent names by TORCHELASTIC_ERROR_FILE and shows; nothing without
+// one. The agent takes the earliest failure for the cause: one that only follows from another process's is dated later.
+void report_failure(const Environment& environment, const std::string& why, bool is_cause) noexcept;
+
 // The first host of Slurm's compressed list: "gpu[07-09,12],login1" is gpu07. Empty for what is none.
 std::string first_host(const std::string& nodelist);
 

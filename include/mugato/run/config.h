@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "mugato/data/sources.h"
+#include "mugato/dist/reducer.h"
 #include "mugato/nn/agent.h"
 #include "mugato/optim/adamw.h"
 #include "mugato/seq/sequencer.h"
@@ -39,6 +40,8 @@ struct RunConfig {
   SequencerOptions loss;
   TrainOptions train;
   OptimizerOptions optim;
+  dist::GroupOptions group;
+  dist::ReducerOptions reducer;
   ActOptions act;
   data::MixtureOptions mixture;
   std::vector<data::DataEntry> data;

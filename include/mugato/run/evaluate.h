@@ -14,10 +14,11 @@ namespace mugato::run {
 // of targets t_d of a document, sum_d weight_d loss_weight_d n_d / sum_d weight_d loss_weight_d t_d.
 std::map<std::string, double> held_out_losses(const Parts& parts, const Registries& registries, int64_t documents);
 
-// The same of evaluation sources that are open already, parallel to config.data: opening may read much.
+// The same of evaluation sources that are open already, parallel to config.data: opening may read much. The processes of a
+// group share the documents, and all have the result.
 std::map<std::string, double> held_out_losses(const Parts& parts,
                                               const std::vector<std::shared_ptr<const data::Source>>& sources,
-                                              int64_t documents);
+                                              int64_t documents, dist::Group& group);
 
 // A line for every [[data]] entry that has nothing to evaluate on, such as one with too few episodes for its share.
 std::vector<std::string> lines_of_nothing_held_out(const Parts& parts,

@@ -10,6 +10,7 @@
 #include "mugato/act/policy.h"
 #include "mugato/data/facts.h"
 #include "mugato/data/loader.h"
+#include "mugato/dist/group.h"
 #include "mugato/run/config.h"
 
 namespace mugato::run {
@@ -37,8 +38,8 @@ struct Parts {
   std::shared_ptr<Agent> agent;
   at::Device device = at::kCPU;
 
-  // Builds everything from a configuration; weights are drawn by run.seed.
-  static Parts build(const RunConfig& config, const Registries& registries);
+  // Builds everything from a configuration, on run.device or on a given one; weights are drawn by run.seed.
+  static Parts build(const RunConfig& config, const Registries& registries, std::optional<at::Device> device = {});
 
   // The same with parameters that have a shape and no memory: counts even the largest preset in no time.
   static Parts shapes(const RunConfig& config, const Registries& registries);
@@ -57,7 +58,8 @@ struct Parts {
 
   data::EntryFacts facts_of(const std::string& domain) const;  // none: of a domain that it was not trained on
 
-  data::LoaderOptions loader_options() const;
+  // For the rows of one process of a group. Throws Error when its processes can not share train.rows out evenly.
+  data::LoaderOptions loader_options(const dist::Group& group = {}) const;
 
   // A policy with the memory that the windows of the [[data]] entry `domain` had, and its measured ranges; as much as the
   // context holds for another name.
@@ -77,11 +79,12 @@ std::vector<std::string> settable_keys();
 // Throws Error for an assignment "key=value" to a key that is not in `settable`.
 void check_settable(const std::vector<std::string>& assignments, const std::vector<std::string>& settable);
 
-// Trains by a configuration into config.out; with `resume`, from its newest checkpoint. Returns false when it was stopped by
-// a signal (its number in *signal).
+// Trains by a configuration into config.out; with `resume`, from its newest checkpoint. Together with the other processes of
+// the launch that the environment tells of: they share the rows of a step, and rank 0 writes what there is to write.
 struct TrainResult {
   int64_t step = 0;
-  int signal = 0;
+  int signal = 0;    // that stopped it; 0: none did
+  int64_t rank = 0;  // of this process
 };
 TrainResult train(const RunConfig& config, const Registries& registries, bool resume);
 

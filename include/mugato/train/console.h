@@ -12,7 +12,7 @@ namespace mugato {
 
 class ProgressConsole {
  public:
-  // `out` is a terminal or not by itself; lines go to a plain stream every `seconds_between_lines`.
+  // `out` is a terminal or not by itself; lines go to a plain stream every `seconds_between_lines`, nothing to none (null).
   ProgressConsole(std::FILE* out, std::vector<std::string> domains, double seconds_between_lines = 10.0);
   ~ProgressConsole();
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "mugato/dist/reducer.h"
 #include "mugato/nn/objective.h"
 #include "mugato/seq/batch_stream.h"
 #include "mugato/train/checkpoint.h"
@@ -29,7 +30,7 @@ struct TrainOptions {
 };
 void declare(KeyTable& keys, const std::string& prefix, TrainOptions& options);
 
-// What happened in a step, for sinks and the console.
+// What happened in a step, over all processes, for sinks and the console.
 struct StepReport {
   int64_t step = 0, num_steps = 0;    // updates done, of how many
   double loss = 0.0;                  // weighted mean over targets, nats
@@ -39,7 +40,8 @@ struct StepReport {
   double learning_rate = 0.0, gradient_norm = 0.0;
   int64_t slots = 0, tokens = 0, targets = 0;
   double seconds = 0.0;
-  double data_seconds = 0.0;  // of them, waiting for the stream
+  double data_seconds = 0.0;     // of them, waiting for the stream
+  double exposed_seconds = 0.0;  // of them, exchanging gradients while nothing was computed
 };
 
 class Trainer {
@@ -51,19 +53,24 @@ class Trainer {
     CheckpointStore& checkpoints;
     MetricSink& metrics;
     std::vector<double> domain_weights;                                   // loss weight per domain
-    std::function<void(const StepReport&)> on_step = {};                  // the console
+    dist::Group* group = nullptr;                                         // the processes that train together; null: one
+    dist::ReducerOptions reducer = {};                                    // how their gradients travel
+    std::function<void(const StepReport&)> on_step = {};                  // the console; of rank 0 alone
     std::function<std::map<std::string, double>(int64_t)> evaluate = {};  // metrics by name; "loss" decides which is best
   };
   Trainer(TrainOptions options, OptimizerOptions optimizer, uint64_t seed, at::Device device, Parts parts);
 
-  // Trains up to options.steps, or to the step at which `stop` was asked for, and saves there. Throws Error (kFailure) when
-  // the loss or its gradient is not finite; the weights are then those of the step before.
+  // Trains up to options.steps, or to the step at which `stop` was asked for in any of the processes, and saves there. Throws
+  // Error (kFailure) when the loss or its gradient is not finite; the weights are then those of the step before.
   void run(const StopSignal& stop);
 
   TrainState& state() { return state_; }
 
  private:
-  StepReport train_step();
+  StepReport train_step(const StopSignal& stop);
+  void backward(const GlobalStep& step, double total, StepReport& report, std::vector<double>& sums);
+  void add_over_ranks(std::vector<DomainCounts>& counts, std::vector<std::string>& problems);
+  bool add_over_ranks(StepReport& report, std::vector<double>& sums, bool stop);
   void log(const StepReport& report);
   bool evaluate();
   void save(bool is_best);
@@ -73,7 +80,11 @@ class Trainer {
   uint64_t seed_;
   at::Device device_;
   Parts parts_;
+  dist::Group alone_;
+  dist::Group& group_;
+  dist::GradientReducer reducer_;
   TrainState state_;
+  bool stopping_ = false;  // agreed on by all processes
   std::chrono::steady_clock::time_point last_flush_ = {};
 };
 

@@ -151,6 +151,7 @@ std::vector<std::string_view> PlainReader::objects_by_collection(std::span<const
 
 // Scattered where not all of them were read at once, or other things lie between them.
 Extent PlainReader::extent_of(std::span<const std::string_view> objects) const {
+  if (bytes_->empty()) return Extent::scattered();  // all are empty: nothing had to be read
   const auto& all = bytes_->back();
   const auto address = [](const char* byte) { return reinterpret_cast<uintptr_t>(byte); };
   uint64_t begin = UINT64_MAX, end = 0, sum = 0;
