@@ -242,7 +242,7 @@ void report_failure(const Environment& environment, const std::string& why, bool
   try {
     const auto time = static_cast<int64_t>(std::time(nullptr)) + (is_cause ? 0 : kLater);
     const nlohmann::json report = {
-        {"message", {{"message", why}, {"extraInfo", {{"py_callstack", ""}, {"timestamp", std::to_string(time)}}}}}};
+        {"message", {{"message", why}, {"extraInfo", {{"py_callstack", why}, {"timestamp", std::to_string(time)}}}}}};
     write_file_atomically(file->second, report.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   } catch (const std::exception&) {  // the message is on the terminal, too
   }

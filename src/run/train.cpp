@@ -40,7 +40,7 @@ std::optional<fs::path> agreed_newest(const CheckpointStore& store, dist::Group&
 }
 
 TrainState resume_state(const Parts& parts, const std::optional<fs::path>& newest, AdamW& optimizer, BatchStream& stream,
-                        ProgressConsole& console) {
+                        ProgressConsole& console, int64_t num_ranks) {
   if (!newest) {
     console.line("nothing to resume in " + (fs::path(parts.config.out) / "checkpoints").string() + ": starting at step 0");
     return {};
@@ -48,7 +48,11 @@ TrainState resume_state(const Parts& parts, const std::optional<fs::path>& newes
   check_same_tokenizer(parts, *newest);
   auto state = CheckpointStore::load(*newest, *parts.agent, &optimizer);
   stream.set_state(state.data);
-  console.line("resuming from " + newest->string());
+  std::string line = "resuming from " + newest->string();
+  if (state.ranks != num_ranks)
+    line += ", trained by " + std::to_string(state.ranks) + (state.ranks == 1 ? " process" : " processes") + ", with " +
+            std::to_string(num_ranks) + ": the data go on at the same sample";
+  console.line(line);
   return state;
 }
 
@@ -142,7 +146,7 @@ TrainResult train_in(dist::Group& group, const RunConfig& config, const Registri
   if (group.size() > 1) console.line(group.text());
   for (const auto& line : selection_lines(parts)) console.line(line);
   DataWarnings warnings(console, loader.domain_names());
-  const auto state = resume ? resume_state(parts, newest, optimizer, loader, console) : TrainState{};
+  const auto state = resume ? resume_state(parts, newest, optimizer, loader, console, group.size()) : TrainState{};
 
   MetricSinks metrics;
   if (is_first) {

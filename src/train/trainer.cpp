@@ -212,6 +212,7 @@ bool Trainer::evaluate() {
 void Trainer::save(bool is_best) {
   group_.doing("saving step " + std::to_string(state_.step));
   state_.data = parts_.stream.merged(group_.all_gather(parts_.stream.state()));
+  state_.ranks = group_.size();
   if (group_.rank() != 0) return;
   parts_.metrics.flush();
   parts_.checkpoints.save(parts_.objective.module(), parts_.optimizer, state_, is_best);

@@ -68,6 +68,38 @@ TEST(Loader, MicroBatchesAreTheSameRowsInGroups) {
   }
 }
 
+// A step of all processes: rank r has the r-th part of the rows.
+GlobalStep next_of(const std::vector<std::unique_ptr<Loader>>& ranks) {
+  auto all = ranks.front()->next();
+  for (size_t r = 1; r < ranks.size(); ++r) {
+    auto step = ranks[r]->next();
+    std::move(step.micro_batches.begin(), step.micro_batches.end(), std::back_inserter(all.micro_batches));
+    for (size_t d = 0; d < all.counts.size(); ++d) all.counts[d] += step.counts[d];
+  }
+  return all;
+}
+
+TEST(Loader, ProcessesShareTheRowsAndAnotherNumberOfThemGoesOn) {
+  const auto whole = make_loader(small());
+  auto state = whole->state();
+  for (const int64_t size : {2, 6, 1, 3}) {
+    std::vector<std::unique_ptr<Loader>> ranks;
+    for (int64_t r = 0; r < size; ++r) {
+      auto options = small();
+      options.num_lanes = options.rows / size;
+      options.first_lane = r * options.num_lanes;
+      options.workers = 1 + r % 2;
+      ranks.push_back(make_loader(options));
+      ranks.back()->set_state(state);
+    }
+    for (int64_t n = 0; n < 7; ++n) ASSERT_TRUE(same_step(next_of(ranks), whole->next())) << size << " processes, step " << n;
+    std::vector<std::string> states;
+    for (const auto& rank : ranks) states.push_back(rank->state());
+    state = ranks.front()->merged(states);
+    EXPECT_EQ(state, whole->state());
+  }
+}
+
 TEST(Loader, ContinuesFromASavedPositionAtAnyStep) {
   constexpr int64_t kSteps = 25;
   const auto straight = make_loader(small());

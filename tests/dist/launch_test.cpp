@@ -3,8 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ctime>
+#include <nlohmann/json.hpp>
+
 #include "message_of.h"
 #include "mugato/core/error.h"
+#include "mugato/core/files.h"
+#include "temporary_folder.h"
 
 namespace mugato::dist {
 namespace {
@@ -179,6 +184,26 @@ TEST(Launch, OptionsAloneSayEverything) {
 
 TEST(Launch, AnAddressOfOnesOwnIsNotTheAgents) {
   EXPECT_FALSE(find_launch({.init = "tcp://other:1"}, kTorchrun).agent_hosts_store);
+}
+
+TEST(Launch, AFailureIsReportedToTorchrun) {
+  const testing::TemporaryFolder folder;
+  const auto file = (folder / "error.json").string();
+  const auto report = [&](bool is_cause) {
+    report_failure({{"TORCHELASTIC_ERROR_FILE", file}}, "line \"one\"\nhint: two \xff", is_cause);
+    return nlohmann::json::parse(read_file(file)).at("message");
+  };
+  const auto cause = report(true), consequence = report(false);
+  EXPECT_THAT(cause.at("message").get<std::string>(), HasSubstr("line \"one\"\nhint: two "));
+  EXPECT_EQ(cause.at("extraInfo").at("py_callstack"), cause.at("message"));
+  // As text, whole seconds: the earliest is the cause.
+  const auto time = [](const auto& message) {
+    return std::stoll(message.at("extraInfo").at("timestamp").template get<std::string>());
+  };
+  EXPECT_GT(time(consequence), time(cause) + 30);
+  EXPECT_NEAR(static_cast<double>(time(cause)), static_cast<double>(std::time(nullptr)), 5.0);
+  report_failure({}, "nobody asked", true);
+  report_failure({{"TORCHELASTIC_ERROR_FILE", "/no/such/folder/file"}}, "it can not be written", true);
 }
 
 TEST(Launch, FirstHostOfSlurmsList) {

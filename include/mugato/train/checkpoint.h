@@ -19,6 +19,7 @@ struct TrainState {
   int64_t step = 0;              // updates done
   std::string data;              // BatchStream::state()
   double best_score = INFINITY;  // lowest evaluation loss so far
+  int64_t ranks = 1;             // processes that trained it last
 
   std::map<std::string, DomainCounts> counts = {};  // by domain: what was trained on so far
 };
