@@ -9,6 +9,7 @@
 
 #include <c10/util/Flags.h>
 #include <cstdlib>
+#include <typeinfo>
 
 #include "group_internal.h"
 #include "mugato/core/error.h"
@@ -32,10 +33,12 @@ std::string first_line(const std::exception& failure) {
   return text.substr(0, text.find('\n'));
 }
 
-// Whether it is the group that failed; gloo throws exceptions of its own, which name their file.
+// Whether it is the group that failed. Gloo throws exceptions of its own, some of which name its files; a work that fails for
+// them tells only the text.
 bool is_of_group(const std::exception& failure) {
-  const std::string_view text = failure.what();
-  return dynamic_cast<const c10::DistError*>(&failure) || text.find("gloo/") != text.npos || text.find("NCCL") != text.npos;
+  const std::string_view type = typeid(failure).name(), text = failure.what();
+  return dynamic_cast<const c10::DistError*>(&failure) || type.find("gloo") != type.npos || text.find("gloo/") != text.npos ||
+         text.find("NCCL") != text.npos;
 }
 
 // LibTorch logs every failure with a trace of its own frames; ours says what it was, unless TORCH_CPP_LOG_LEVEL asks for more.

@@ -93,7 +93,7 @@ GradientReducer::GradientReducer(NamedParameters parameters, Group& group, Reduc
   const auto& processes = group.impl()->processes;
   impl_->reducer = std::make_shared<c10d::Reducer>(
       impl_->parameters, std::move(buckets), processes, std::vector<bool>(impl_->parameters.size(), false),
-      static_cast<int64_t>(limit), /*find_unused_parameters=*/true, /*gradient_as_bucket_view=*/true, std::move(names),
+      static_cast<int64_t>(limit), /*find_unused_parameters=*/true, options.gradients_are_views, std::move(names),
       static_cast<int64_t>(first_limit), /*skip_all_reduce_unused_params=*/false, /*use_python_reducer=*/false,
       std::vector<int64_t>{});
   impl_->logger = std::make_shared<c10d::Logger>(impl_->reducer);

@@ -83,6 +83,8 @@ class DataWarnings {
       : console_(console), domains_(std::move(domains)), clipped_(domains_.size(), false), skipped_(domains_.size(), false) {}
 
   void step(const StepReport& report) {
+    if (!report.skipped.empty())
+      console_.line("warning: step " + std::to_string(report.step) + " was skipped: " + report.skipped);
     for (size_t d = 0; d < domains_.size(); ++d) {
       const auto& count = report.counts[d];
       if (count.clipped > 0 && !clipped_[d])

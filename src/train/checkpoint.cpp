@@ -46,7 +46,11 @@ std::vector<fs::path> complete_checkpoints(const fs::path& folder) {
 }
 
 nlohmann::json to_json(const TrainState& state) {
-  nlohmann::json json{{"step", state.step}, {"data", state.data}, {"ranks", state.ranks}, {"counts", nlohmann::json::object()}};
+  nlohmann::json json{{"step", state.step},
+                      {"data", state.data},
+                      {"ranks", state.ranks},
+                      {"skipped_steps", state.skipped_steps},
+                      {"counts", nlohmann::json::object()}};
   if (std::isfinite(state.best_score)) json["best_score"] = state.best_score;
   for (const auto& [domain, count] : state.counts)
     json["counts"][domain] = {count.samples, count.tokens, count.targets, count.clipped, count.skipped, count.prompted};
@@ -58,7 +62,8 @@ TrainState from_json(const nlohmann::json& json) {
   TrainState state{.step = json.at("step").get<int64_t>(),
                    .data = json.at("data").get<std::string>(),
                    .best_score = json.value("best_score", static_cast<double>(INFINITY)),
-                   .ranks = json.value("ranks", int64_t{1})};
+                   .ranks = json.value("ranks", int64_t{1}),
+                   .skipped_steps = json.value("skipped_steps", int64_t{0})};
   for (const auto& [domain, counts] : json.at("counts").items()) {
     const auto& list = counts;  // older checkpoints have shorter ones
     const auto at = [&](size_t i) { return i < list.size() || i < 3 ? list.at(i).get<int64_t>() : 0; };

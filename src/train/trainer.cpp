@@ -5,6 +5,7 @@
 
 #include "mugato/core/error.h"
 #include "mugato/core/random.h"
+#include "mugato/core/text.h"
 #include "mugato/nn/bf16_scope.h"
 
 namespace mugato {
@@ -29,10 +30,10 @@ dist::GradientReducer::NamedParameters named_parameters(const torch::nn::Module&
   return all;
 }
 
-// Thrown before the update, so that no checkpoint ever holds the weights that it would make.
-[[noreturn]] void throw_not_finite(const std::string& what, int64_t step) {
-  throw Error(what + " is not finite at step " + std::to_string(step),
-              "lower optim.learning_rate or optim.clip, and resume from the last checkpoint", Error::Kind::kFailure);
+// AdamW drops gradients rather than zeroing them.
+dist::ReducerOptions with_views(dist::ReducerOptions options) {
+  options.gradients_are_views = true;
+  return options;
 }
 
 }  // namespace
@@ -49,6 +50,8 @@ void declare(KeyTable& keys, const std::string& prefix, TrainOptions& options) {
   keys.add(prefix + "save_every", &options.save_every, "steps between checkpoints; 0: only at the end", at_least(0));
   keys.add(prefix + "keep", &options.keep, "newest checkpoints to keep, beside the best", at_least(1));
   keys.add(prefix + "workers", &options.workers, "threads that make rows of data", range(1, 256));
+  keys.add(prefix + "most_skipped", &options.most_skipped,
+           "steps in a row that may be skipped because their loss or gradient is not finite", at_least(1));
   keys.add(prefix + "bf16", &options.bf16, "compute in bfloat16 (slower than float32 on most CPUs)");
 }
 
@@ -59,7 +62,7 @@ Trainer::Trainer(TrainOptions options, OptimizerOptions optimizer, uint64_t seed
       device_(device),
       parts_(std::move(parts)),
       group_(parts_.group ? *parts_.group : alone_),
-      reducer_(named_parameters(parts_.objective.module()), group_, parts_.reducer) {}
+      reducer_(named_parameters(parts_.objective.module()), group_, with_views(parts_.reducer)) {}
 
 void Trainer::run(const StopSignal& stop) {
   const auto due = [&](int64_t every) { return every > 0 && state_.step % every == 0; };
@@ -99,11 +102,11 @@ StepReport Trainer::train_step(const StopSignal& stop) {
     report.domain_loss.push_back(sums[d] / static_cast<double>(report.counts[d].targets));
     if (total > 0.0) report.loss += parts_.domain_weights[d] * sums[d] / total;
   }
-  if (!std::isfinite(report.loss)) throw_not_finite("the loss", report.step);
   report.gradient_norm = parts_.optimizer.clip_gradients();
-  if (!std::isfinite(report.gradient_norm)) throw_not_finite("the gradient", report.step);
   report.learning_rate = learning_rate(optimizer_options_, state_.step, options_.steps);
-  parts_.optimizer.step(report.learning_rate);
+  report.skipped = not_finite(report);
+  if (report.skipped.empty()) parts_.optimizer.step(report.learning_rate);
+  skip(report);
   ++state_.step;
   report.seconds = seconds_since(begin);
   log(report);
@@ -133,6 +136,32 @@ void Trainer::backward(const GlobalStep& step, double total, StepReport& report,
   }
   if (total > 0.0 && last == batches.size()) reducer_.backward({});
   report.exposed_seconds = reducer_.exposed_seconds();
+}
+
+// What is not finite, and the domains that made it; nothing when all is well. All processes see the same sums.
+std::string Trainer::not_finite(const StepReport& report) const {
+  const bool is_loss = !std::isfinite(report.loss);
+  if (!is_loss && std::isfinite(report.gradient_norm)) return {};
+  const auto& names = parts_.stream.domain_names();
+  std::vector<std::string> makers;
+  for (size_t d = 0; d < names.size(); ++d)
+    if (report.counts[d].targets > 0 && (!is_loss || !std::isfinite(report.domain_loss[d]))) makers.push_back(names[d]);
+  return std::string("the ") + (is_loss ? "loss" : "gradient") + " of " + comma_separated(makers) + " is not finite";
+}
+
+// Counts the steps that were skipped. Thrown before any update, so that no checkpoint ever holds weights that are not finite.
+void Trainer::skip(const StepReport& report) {
+  if (report.skipped.empty()) {
+    skipped_in_a_row_ = 0;
+    return;
+  }
+  ++state_.skipped_steps;
+  if (++skipped_in_a_row_ < options_.most_skipped) return;
+  const auto before = skipped_in_a_row_ - 1;
+  throw Error(report.skipped + " at step " + std::to_string(report.step) +
+                  (before > 0 ? ", nor was it in the " + std::to_string(before) + " steps before it" : ""),
+              "lower optim.learning_rate or optim.clip, or look at these data with mugato data lint; then resume",
+              Error::Kind::kFailure);
 }
 
 void Trainer::add_over_ranks(std::vector<DomainCounts>& counts, std::vector<std::string>& problems) {
@@ -174,6 +203,7 @@ void Trainer::log(const StepReport& report) {
   write("train/gradient_norm", report.gradient_norm);
   write("train/tokens_per_second", static_cast<double>(report.slots) / report.seconds);
   write("train/data_wait", report.data_seconds / report.seconds);
+  if (state_.skipped_steps > 0) write("train/skipped_steps", static_cast<double>(state_.skipped_steps));
   if (group_.size() > 1) write("train/exposed_communication", report.exposed_seconds / report.seconds);
   write("train/useful_tokens", static_cast<double>(report.tokens) / static_cast<double>(report.slots));
   for (size_t d = 0; d < names.size(); ++d) {

@@ -130,10 +130,12 @@ double worst_distance(Group& group, at::ScalarType type, const ReducerOptions& o
 TEST(DISABLED_Rank, EqualToOneProcess) {
   auto group = testing::join_ranks();
   // Many small buckets, and one large one.
-  for (const double mib : {0.0005, 25.0}) {
-    EXPECT_LT(worst_distance(group, at::kDouble, {.bucket_mib = mib}), 1e-12);
-    EXPECT_LT(worst_distance(group, at::kFloat, {.bucket_mib = mib}), 32 * std::numeric_limits<float>::epsilon());
-  }
+  for (const double mib : {0.0005, 25.0})
+    for (const bool views : {false, true}) {
+      const ReducerOptions options{.bucket_mib = mib, .gradients_are_views = views};
+      EXPECT_LT(worst_distance(group, at::kDouble, options), 1e-12);
+      EXPECT_LT(worst_distance(group, at::kFloat, options), 32 * std::numeric_limits<float>::epsilon());
+    }
   const double rounded = worst_distance(group, at::kFloat, {.compression = "bf16"});
   EXPECT_LT(rounded, static_cast<double>(group.size()) * 0x1p-8);
   EXPECT_GT(rounded, 1e-5);  // it did travel as bf16

@@ -170,13 +170,14 @@ TEST(Trainer, ARunThatIsAtItsEndIsNeitherTrainedNorSavedAgain) {
   EXPECT_FALSE(process.store.newest());
 }
 
-// The loss or only its gradient is poisoned at one step.
+// The loss or only its gradient is poisoned in the steps from `first` to `last`.
 class Poisoned : public Objective {
  public:
-  Poisoned(Objective& objective, int64_t step, bool loss_too) : objective_(objective), step_(step), loss_too_(loss_too) {}
+  Poisoned(Objective& objective, int64_t first, int64_t last, bool loss_too)
+      : objective_(objective), first_(first), last_(last), loss_too_(loss_too) {}
   LossTerms loss(const MicroBatch& batch, const std::vector<double>& weights) override {
     auto terms = objective_.loss(batch, weights);
-    if (++calls_ != step_) return terms;
+    if (++calls_ < first_ || calls_ > last_) return terms;
     if (loss_too_) {
       terms.sums[0] = NAN;
     } else {
@@ -189,40 +190,74 @@ class Poisoned : public Objective {
 
  private:
   Objective& objective_;
-  int64_t step_, calls_ = 0;
+  int64_t first_, last_, calls_ = 0;
   bool loss_too_;
 };
 
-TEST(Trainer, ALossOrGradientThatIsNotFiniteIsAnErrorBeforeTheUpdate) {
-  for (const bool loss_too : {true, false}) {
-    Recipe recipe;
-    recipe.train.save_every = 2;
-    const TemporaryFolder folder;
-    Process process(recipe, folder.path(), false);
-    Poisoned poisoned(process.objective, 6, loss_too);
+struct PoisonedRun {
+  PoisonedRun(const Recipe& recipe, int64_t first, int64_t last, bool loss_too)
+      : process(recipe, folder.path(), false), poisoned(process.objective, first, last, loss_too) {
     Trainer::Parts parts{.objective = poisoned,
                          .optimizer = process.optimizer,
                          .stream = process.stream,
                          .checkpoints = process.store,
                          .metrics = process.metrics,
                          .domain_weights = recipe.weights};
-    std::map<std::string, at::Tensor> before;
-    parts.on_step = [&](const StepReport& report) {
-      if (report.step == 5) before = snapshot(process);
+    parts.on_step = [this](const StepReport& report) {
+      after[report.step] = snapshot(process);
+      if (!report.skipped.empty()) reasons.push_back(report.skipped);
     };
     const StopSignal stop;
     Trainer trainer(recipe.train, recipe.optim, recipe.seed, at::kCPU, parts);
     try {
       trainer.run(stop);
-      FAIL() << "nothing was thrown";
     } catch (const Error& error) {
       EXPECT_EQ(error.exit_code(), 1);
-      EXPECT_NE(std::string(error.what()).find("not finite at step 6"), std::string::npos) << error.what();
+      failure = error.what();
     }
-    testing::expect_same(snapshot(process), before);
-    EXPECT_EQ(process.store.newest().value().filename(), "step-0000004");
-    Process after(recipe, folder.path(), true);
-    for (const auto& [name, tensor] : snapshot(after)) EXPECT_TRUE(tensor.isfinite().all().item<bool>()) << name;
+    state = trainer.state();
+  }
+
+  TemporaryFolder folder;
+  Process process;
+  Poisoned poisoned;
+  std::map<int64_t, std::map<std::string, at::Tensor>> after;  // weights and optimizer, by step
+  std::vector<std::string> reasons;
+  std::string failure;
+  TrainState state;
+};
+
+TEST(Trainer, AStepThatIsNotFiniteIsSkippedAndCounted) {
+  for (const bool loss_too : {true, false}) {
+    Recipe recipe;
+    recipe.train.most_skipped = 3;
+    PoisonedRun run(recipe, 5, 6, loss_too);
+    EXPECT_EQ(run.failure, "");
+    EXPECT_EQ(run.state.step, 8);
+    EXPECT_EQ(run.state.skipped_steps, 2);
+    testing::expect_same(run.after.at(5), run.after.at(4));
+    testing::expect_same(run.after.at(6), run.after.at(4));
+    EXPECT_FALSE(run.after.at(7).begin()->second.equal(run.after.at(6).begin()->second));
+    ASSERT_EQ(run.reasons.size(), 2U);
+    EXPECT_EQ(run.reasons[0], loss_too ? "the loss of left is not finite" : "the gradient of left, right is not finite");
+    const auto written = [&](int64_t step) { return run.process.metrics.values.count({step, "train/skipped_steps"}); };
+    EXPECT_EQ(written(4), 0U);
+    EXPECT_EQ((run.process.metrics.values.at({8, "train/skipped_steps"})), 2.0);
+    EXPECT_EQ(CheckpointStore::load(run.process.store.newest().value(), *run.process.agent, nullptr).skipped_steps, 2);
+  }
+}
+
+TEST(Trainer, StepsInARowThatAreNotFiniteEndTheRunBeforeAnyUpdate) {
+  for (const int64_t most : {1, 3}) {
+    Recipe recipe;
+    recipe.train.save_every = 2;
+    recipe.train.most_skipped = most;
+    PoisonedRun run(recipe, 5, 99, /*loss_too=*/true);
+    EXPECT_NE(run.failure.find("the loss of left is not finite at step " + std::to_string(4 + most)), std::string::npos)
+        << run.failure;
+    testing::expect_same(snapshot(run.process), run.after.at(4));
+    Process again(recipe, run.folder.path(), true);
+    for (const auto& [name, tensor] : snapshot(again)) EXPECT_TRUE(tensor.isfinite().all().item<bool>()) << name;
   }
 }
 

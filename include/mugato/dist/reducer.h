@@ -16,6 +16,8 @@ namespace mugato::dist {
 struct ReducerOptions {
   double bucket_mib = 25.0;          // gradients that travel together
   std::string compression = "none";  // none, bf16: half the bytes, and gradients rounded to 8 bits of mantissa
+  // Gradients are views of what travels, which saves their memory once; torch::optim's zero_grad() refuses such.
+  bool gradients_are_views = false;
 };
 void declare(KeyTable& keys, const std::string& prefix, ReducerOptions& options);
 

@@ -20,6 +20,7 @@ struct TrainState {
   std::string data;              // BatchStream::state()
   double best_score = INFINITY;  // lowest evaluation loss so far
   int64_t ranks = 1;             // processes that trained it last
+  int64_t skipped_steps = 0;     // of them all, those whose loss or gradient was not finite
 
   std::map<std::string, DomainCounts> counts = {};  // by domain: what was trained on so far
 };

@@ -26,6 +26,7 @@ struct TrainOptions {
   int64_t save_every = 500;      // 0: only at the end
   int64_t keep = 2;              // newest checkpoints to keep, beside the best
   int64_t workers = 1;           // loader threads
+  int64_t most_skipped = 10;     // steps in a row that are not finite, which end the run
   bool bf16 = false;             // autocast; slower than float32 on most CPUs
 };
 void declare(KeyTable& keys, const std::string& prefix, TrainOptions& options);
@@ -42,6 +43,7 @@ struct StepReport {
   double seconds = 0.0;
   double data_seconds = 0.0;     // of them, waiting for the stream
   double exposed_seconds = 0.0;  // of them, exchanging gradients while nothing was computed
+  std::string skipped;           // why the weights stayed as they were, and of what data; empty: they did not
 };
 
 class Trainer {
@@ -60,8 +62,9 @@ class Trainer {
   };
   Trainer(TrainOptions options, OptimizerOptions optimizer, uint64_t seed, at::Device device, Parts parts);
 
-  // Trains up to options.steps, or to the step at which `stop` was asked for in any of the processes, and saves there. Throws
-  // Error (kFailure) when the loss or its gradient is not finite; the weights are then those of the step before.
+  // Trains up to options.steps, or to the step at which `stop` was asked for in any of the processes, and saves there. A step
+  // whose loss or gradient is not finite leaves the weights as they are; after options.most_skipped of them in a row throws
+  // Error (kFailure) that names their data.
   void run(const StopSignal& stop);
 
   TrainState& state() { return state_; }
@@ -71,6 +74,8 @@ class Trainer {
   void backward(const GlobalStep& step, double total, StepReport& report, std::vector<double>& sums);
   void add_over_ranks(std::vector<DomainCounts>& counts, std::vector<std::string>& problems);
   bool add_over_ranks(StepReport& report, std::vector<double>& sums, bool stop);
+  std::string not_finite(const StepReport& report) const;
+  void skip(const StepReport& report);
   void log(const StepReport& report);
   bool evaluate();
   void save(bool is_best);
@@ -84,7 +89,8 @@ class Trainer {
   dist::Group& group_;
   dist::GradientReducer reducer_;
   TrainState state_;
-  bool stopping_ = false;  // agreed on by all processes
+  bool stopping_ = false;         // agreed on by all processes
+  int64_t skipped_in_a_row_ = 0;  // steps
   std::chrono::steady_clock::time_point last_flush_ = {};
 };
 
